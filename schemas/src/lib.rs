@@ -1,1 +1,33 @@
-//! Being laid.
+//! What flows through RAUTA and what leaves it: every event type, its names, and its documents.
+//!
+//! An event on the bus is a fixed-size slot ([`Event`], at most 192 bytes): ids and short inline
+//! prefixes instead of strings, so that publishing one costs no allocation. Names behind ids live
+//! in [`Names`]; what leaves the process is a document with the names resolved.
+//! This crate does no I/O, reads no clock and knows no runtime.
+
+#![forbid(unsafe_code)]
+
+mod address; // socket addresses and 4-tuples, fixed size
+mod connection; // ConnectionEvent: connections that ended without a complete request head
+mod endpoint; // EndpointEvent: ejections and recoveries
+mod event;
+mod http; // HttpRequestEvent, HttpResponseEvent, HttpProgressEvent
+mod id; // ids of connections and of interned names
+mod names; // the table behind the ids
+mod outcome; // closed enums: outcome, side at fault, reason, attempt outcome
+mod text; // short inline prefixes of strings // Event: what a bus slot holds
+
+pub use address::{Address, FourTuple};
+pub use connection::{ConnectionEvent, ConnectionReason};
+pub use endpoint::{EndpointEvent, EndpointTransition};
+pub use event::{Event, Families, Family};
+pub use http::{
+    Attempt, DETAIL_BYTES_MAX, HttpDetail, HttpMethod, HttpProgressEvent, HttpRequestEvent,
+    HttpResponseEvent, HttpVersion, Identity, Source, Timings, TraceContext,
+};
+pub use id::{BackendId, ConnectionId, EndpointId, ExchangeId, ListenerId, RuleId};
+pub use names::{
+    BackendName, EndpointName, Interner, ListenerName, Named, Names, RouteKind, RuleName,
+};
+pub use outcome::{AttemptOutcome, Outcome, Reason, Side};
+pub use text::InlineText;

@@ -1,0 +1,74 @@
+//! Socket addresses in a fixed number of bytes.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// An IP address and port in 18 bytes; IPv4 is kept as an IPv4-mapped IPv6 address.
+/// The default is `[::]:0`, "unknown".
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Address {
+    ip: [u8; 16],
+    port: [u8; 2],
+}
+
+impl Address {
+    /// Unknown: `[::]:0`.
+    pub const UNKNOWN: Self = Self {
+        ip: [0; 16],
+        port: [0; 2],
+    };
+
+    /// Is there an address at all?
+    pub fn is_known(&self) -> bool {
+        *self != Self::UNKNOWN
+    }
+
+    /// The address as the standard library's type, IPv4 where it is one.
+    pub fn socket_addr(&self) -> SocketAddr {
+        SocketAddr::new(self.ip(), self.port())
+    }
+
+    /// The IP address, IPv4 where it is one.
+    pub fn ip(&self) -> IpAddr {
+        IpAddr::V6(Ipv6Addr::from(self.ip)).to_canonical()
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        u16::from_be_bytes(self.port)
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
+        Self {
+            ip: ip.octets(),
+            port: address.port().to_be_bytes(),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket_addr().fmt(f)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Both ends of one TCP connection, seen from the side that opened it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct FourTuple {
+    /// The end that opened the connection.
+    pub source: Address,
+    /// The end that accepted it.
+    pub destination: Address,
+}

@@ -1,0 +1,334 @@
+//! The two events of every HTTP exchange, and the progress of long ones.
+
+use crate::{
+    Address, AttemptOutcome, BackendId, EndpointId, ExchangeId, FourTuple, InlineText, ListenerId,
+    Outcome, Reason, RuleId, Side,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The most an [`HttpDetail`] may hold, in bytes over all its texts.
+pub const DETAIL_BYTES_MAX: usize = 4096;
+
+/// Who saw the exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Source {
+    /// The data plane: it carried the exchange.
+    Proxy,
+    /// The kernel observer: it watched the exchange go by.
+    Observer,
+}
+
+/// The request's method; what is not registered becomes `Other` (`_OTHER` in metrics).
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "UPPERCASE")]
+#[repr(u8)]
+#[expect(missing_docs, reason = "the variants are the methods themselves")]
+pub enum HttpMethod {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Connect,
+    Options,
+    Trace,
+    Patch,
+    #[serde(rename = "_OTHER")]
+    Other,
+}
+
+impl HttpMethod {
+    /// The method's name, `_OTHER` where it is not a registered one.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+            Self::Options => "OPTIONS",
+            Self::Trace => "TRACE",
+            Self::Patch => "PATCH",
+            Self::Other => "_OTHER",
+        }
+    }
+
+    /// Reads a method's name as it stands in a request line.
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "DELETE" => Self::Delete,
+            "CONNECT" => Self::Connect,
+            "OPTIONS" => Self::Options,
+            "TRACE" => Self::Trace,
+            "PATCH" => Self::Patch,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The protocol version spoken on one side.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[repr(u8)]
+pub enum HttpVersion {
+    /// Not known, or no connection on that side.
+    #[default]
+    #[serde(rename = "")]
+    Unknown,
+    /// HTTP/1.0.
+    #[serde(rename = "1.0")]
+    Http10,
+    /// HTTP/1.1.
+    #[serde(rename = "1.1")]
+    Http11,
+    /// HTTP/2.
+    #[serde(rename = "2")]
+    Http2,
+}
+
+impl HttpVersion {
+    /// The value of `network.protocol.version`: `1.0`, `1.1`, `2`, or empty.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Unknown => "",
+            Self::Http10 => "1.0",
+            Self::Http11 => "1.1",
+            Self::Http2 => "2",
+        }
+    }
+}
+
+/// W3C trace context of the exchange; all zero where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TraceContext {
+    /// 16 bytes, all zero = none.
+    pub trace_id: [u8; 16],
+    /// RAUTA's own span, 8 bytes; the backend sees it as its parent.
+    pub span_id: [u8; 8],
+    /// Trace flags; bit 0 = sampled.
+    pub flags: u8,
+}
+
+/// Which configuration an exchange met. Each id resolves through [`crate::Names`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The listener (and by it the Gateway).
+    pub listener: ListenerId,
+    /// The rule (and by it the route).
+    pub rule: RuleId,
+    /// The backend that was chosen.
+    pub backend: BackendId,
+    /// The endpoint of the last attempt.
+    pub endpoint: EndpointId,
+}
+
+/// A request's head is complete, or RAUTA answered before it was.
+#[derive(Clone, Debug)]
+pub struct HttpRequestEvent {
+    /// Joins with the [`HttpResponseEvent`].
+    pub exchange: ExchangeId,
+    /// Wall time of the head's first byte, nanoseconds since 1970.
+    pub wall_ns: u64,
+    /// `CLOCK_MONOTONIC` of the head's first byte, nanoseconds.
+    pub start_ns: u64,
+    /// Client and RAUTA: the downstream connection.
+    pub downstream: FourTuple,
+    /// The first bytes of the path, without the query.
+    pub path: InlineText<40>,
+    /// The first bytes of the authority, lower case.
+    pub authority: InlineText<24>,
+    /// What does not fit a slot; only for exchanges that access log or sampling chose.
+    pub detail: Option<Box<HttpDetail>>,
+    /// The listener that took it; rule and backend are known with the response.
+    pub listener: ListenerId,
+    /// The method.
+    pub method: HttpMethod,
+    /// The version spoken by the client.
+    pub version: HttpVersion,
+    /// Who saw it.
+    pub source: Source,
+    /// Is this a kubelet-style probe from a trusted source?
+    pub is_probe: bool,
+}
+
+/// Offsets from the head's first byte, in microseconds; [`Timings::UNSET`] where a step was not
+/// reached. They saturate at 71 minutes; only the end can be later and has its own field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timings {
+    /// The request's head was read and valid.
+    pub head_read_us: u32,
+    /// Backend and endpoint of the last attempt were chosen.
+    pub upstream_chosen_us: u32,
+    /// The connection to it stood (reused connections: the moment it was taken).
+    pub connected_us: u32,
+    /// The request's last byte was handed to the kernel.
+    pub sent_us: u32,
+    /// The first byte of the final response head arrived.
+    pub first_byte_us: u32,
+}
+
+impl Timings {
+    /// A step that was not reached.
+    pub const UNSET: u32 = u32::MAX;
+    /// No step reached.
+    pub const NONE: Self = Self {
+        head_read_us: Self::UNSET,
+        upstream_chosen_us: Self::UNSET,
+        connected_us: Self::UNSET,
+        sent_us: Self::UNSET,
+        first_byte_us: Self::UNSET,
+    };
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// One attempt at a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The endpoint tried.
+    pub endpoint: EndpointId,
+    /// From choosing the endpoint to the attempt's outcome, microseconds, saturating.
+    pub duration_us: u32,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+}
+
+impl Attempt {
+    /// No attempt.
+    pub const NONE: Self = Self {
+        endpoint: EndpointId::NONE,
+        duration_us: 0,
+        outcome: AttemptOutcome::None,
+    };
+}
+
+/// An exchange is over: exactly one for each [`HttpRequestEvent`], whatever path it took.
+#[derive(Clone, Debug)]
+pub struct HttpResponseEvent {
+    /// Joins with the [`HttpRequestEvent`].
+    pub exchange: ExchangeId,
+    /// Wall time of the request head's first byte, nanoseconds since 1970.
+    pub wall_ns: u64,
+    /// `CLOCK_MONOTONIC` of the request head's first byte, nanoseconds.
+    pub start_ns: u64,
+    /// From the head's first byte to the response's last byte, or to the exchange's end, ns.
+    pub last_byte_ns: u64,
+    /// The steps between.
+    pub timings: Timings,
+    /// Bytes of the request's body as received from the client.
+    pub request_bytes: u64,
+    /// Bytes of the response's body as sent to the client.
+    pub response_bytes: u64,
+    /// W3C trace context.
+    pub trace: TraceContext,
+    /// RAUTA's own address toward the backend and the backend's; unknown where none was reached.
+    pub upstream: FourTuple,
+    /// Listener, rule, backend, endpoint.
+    pub identity: Identity,
+    /// What does not fit a slot; only for exchanges that access log or sampling chose.
+    pub detail: Option<Box<HttpDetail>>,
+    /// The status sent to the client; 0 where none was sent.
+    pub status: u16,
+    /// `grpc-status` of the response or its trailers; `None` where there was none.
+    pub grpc_status: Option<u8>,
+    /// How many attempts were made; those past two are in the detail.
+    pub attempts_count: u8,
+    /// The first attempt's outcome where there was more than one, then the last's.
+    pub attempts: [AttemptOutcome; 2],
+    /// The request's method, again, so that detectors need no join.
+    pub method: HttpMethod,
+    /// The version spoken by the client.
+    pub downstream_version: HttpVersion,
+    /// The version spoken with the backend.
+    pub upstream_version: HttpVersion,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Who is at fault.
+    pub side: Side,
+    /// Why.
+    pub reason: Reason,
+    /// Who saw it.
+    pub source: Source,
+    /// Is this a kubelet-style probe from a trusted source?
+    pub is_probe: bool,
+    /// Is its duration no measure of the backend's speed (upgrade, event stream)?
+    pub is_streaming: bool,
+}
+
+/// An exchange is still open: sent at the age of [`HttpProgressEvent::FIRST_AFTER_MS`] and then at
+/// growing intervals, so that hanging backends, tunnels and hours-long streams stay visible.
+#[derive(Clone, Debug)]
+pub struct HttpProgressEvent {
+    /// Joins with the [`HttpRequestEvent`].
+    pub exchange: ExchangeId,
+    /// `CLOCK_MONOTONIC` of the request head's first byte, nanoseconds.
+    pub start_ns: u64,
+    /// The exchange's age, nanoseconds.
+    pub age_ns: u64,
+    /// Bytes of the request's body so far.
+    pub request_bytes: u64,
+    /// Bytes of the response's body so far.
+    pub response_bytes: u64,
+    /// Listener, rule, backend, endpoint as far as known.
+    pub identity: Identity,
+    /// The upstream connection as far as known.
+    pub upstream: FourTuple,
+    /// The method.
+    pub method: HttpMethod,
+    /// Status sent so far; 0 = the response's head has not arrived.
+    pub status: u16,
+    /// Is it a tunnel or an event stream?
+    pub is_streaming: bool,
+    /// Who saw it.
+    pub source: Source,
+    /// Is this a kubelet-style probe from a trusted source?
+    pub is_probe: bool,
+}
+
+impl HttpProgressEvent {
+    /// The age at which an exchange is first reported open, milliseconds.
+    pub const FIRST_AFTER_MS: u64 = 100;
+}
+
+/// What does not fit an event's slot; at most [`DETAIL_BYTES_MAX`] bytes of text in all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpDetail {
+    /// The whole path and query, bounded.
+    pub path: String,
+    /// The whole authority.
+    pub authority: String,
+    /// `User-Agent`.
+    pub user_agent: String,
+    /// `X-Request-Id`, the client's or RAUTA's.
+    pub request_id: String,
+    /// `X-Forwarded-For` or the PROXY protocol's client, where trusted.
+    pub client: Address,
+    /// All attempts, in order.
+    pub attempts: Vec<Attempt>,
+}

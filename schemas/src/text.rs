@@ -1,0 +1,58 @@
+//! Short inline prefixes of strings: what an event keeps of a path or a host without allocating.
+
+use std::fmt;
+
+/// The first bytes of a text, cut at a character boundary; `N` is the room in bytes (at most 255).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct InlineText<const N: usize> {
+    bytes: [u8; N],
+    len: u8,
+    cut: bool,
+}
+
+impl<const N: usize> InlineText<N> {
+    /// No text.
+    pub const EMPTY: Self = Self {
+        bytes: [0; N],
+        len: 0,
+        cut: false,
+    };
+
+    /// Keeps as much of `text` as fits.
+    pub fn new(text: &str) -> Self {
+        let room = N.min(u8::MAX as usize);
+        let mut len = text.len().min(room);
+        while !text.is_char_boundary(len) {
+            len -= 1;
+        }
+        let mut bytes = [0; N];
+        bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
+        Self {
+            bytes,
+            len: len as u8,
+            cut: len < text.len(),
+        }
+    }
+
+    /// The kept prefix.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+    }
+
+    /// Was the text longer than the room?
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+}
+
+impl<const N: usize> Default for InlineText<N> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl<const N: usize> fmt::Debug for InlineText<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}{}", self.as_str(), if self.cut { "…" } else { "" })
+    }
+}
