@@ -1,0 +1,67 @@
+//! One match of a rule: every condition in it must hold.
+
+use http::{HeaderName, Method};
+use regex::Regex;
+
+/// All conditions of one match; an absent one always holds.
+#[derive(Clone, Debug)]
+pub struct Match {
+    /// The path condition.
+    pub path: PathMatch,
+    /// The method, where one is asked for.
+    pub method: Option<Method>,
+    /// Header conditions; names are unique (the first of equal names counts).
+    pub headers: Vec<HeaderMatch>,
+    /// Query parameter conditions; names are unique (the first of equal names counts).
+    pub query: Vec<QueryMatch>,
+}
+
+/// A condition on the path, without the query, byte for byte as received.
+#[derive(Clone, Debug)]
+pub enum PathMatch {
+    /// The whole path.
+    Exact(String),
+    /// A prefix by path elements: `/a` matches `/a`, `/a/` and `/a/b`, not `/ab`.
+    /// Stored without a trailing slash; the empty string matches every path.
+    Prefix(String),
+    /// A regular expression over the whole path, anchored at both ends, of bounded size.
+    Regex(Regex),
+    /// A gRPC service and method.
+    Grpc(GrpcMethodMatch),
+}
+
+/// A gRPC method match; an absent part matches anything.
+#[derive(Clone, Debug, Default)]
+pub struct GrpcMethodMatch {
+    /// The service, `package.Service`.
+    pub service: Option<ValueMatch>,
+    /// The method.
+    pub method: Option<ValueMatch>,
+}
+
+/// A condition on a text value.
+#[derive(Clone, Debug)]
+pub enum ValueMatch {
+    /// Equal, case-sensitively.
+    Exact(String),
+    /// A regular expression over the whole value, anchored at both ends, of bounded size.
+    Regex(Regex),
+}
+
+/// A condition on a header; several fields of one name are compared joined with `,`.
+#[derive(Clone, Debug)]
+pub struct HeaderMatch {
+    /// The header.
+    pub name: HeaderName,
+    /// Its value.
+    pub value: ValueMatch,
+}
+
+/// A condition on a query parameter; the first parameter of that name counts.
+#[derive(Clone, Debug)]
+pub struct QueryMatch {
+    /// The parameter's name, case-sensitive, percent-decoded before the comparison.
+    pub name: String,
+    /// Its value, percent-decoded before the comparison.
+    pub value: ValueMatch,
+}
