@@ -1,0 +1,266 @@
+//! Who may depend on whom, for RAUTA's own crates and for the outside crates that have an owner.
+//!
+//! The tables here are the drawing of `docs/architecture.md` in another form. A change that adds
+//! an edge changes a table, so that a reviewer sees it.
+
+use std::collections::BTreeSet;
+
+use cargo_metadata::{DependencyKind, Package};
+
+use crate::tree;
+
+/// Each product crate and the RAUTA crates that it may name. `rauta` may name all of them.
+const MAY_NAME: &[(&str, &[&str])] = &[
+    (
+        "rauta-proxy",
+        &[
+            "rauta-core",
+            "rauta-routing",
+            "rauta-http1",
+            "rauta-schemas",
+        ],
+    ),
+    (
+        "rauta-gateway-api",
+        &["rauta-core", "rauta-routing", "rauta-schemas"],
+    ),
+    (
+        "rauta-observer",
+        &[
+            "rauta-core",
+            "rauta-http1",
+            "rauta-schemas",
+            "rauta-bpf-abi",
+        ],
+    ),
+    ("rauta-processors", &["rauta-core", "rauta-schemas"]),
+    ("rauta-sinks", &["rauta-core", "rauta-schemas"]),
+    ("rauta-core", &["rauta-schemas"]),
+    ("rauta-schemas", &[]),
+    // Ids only: a snapshot carries the ids under which events name its rules and backends.
+    ("rauta-routing", &["rauta-schemas"]),
+    ("rauta-http1", &[]),
+    ("rauta-bpf", &["rauta-bpf-abi"]),
+    ("rauta-bpf-abi", &[]),
+];
+
+/// The five middle crates: they meet in `rauta/src/app.rs` and nowhere else.
+const MIDDLE: &[&str] = &[
+    "rauta-proxy",
+    "rauta-gateway-api",
+    "rauta-observer",
+    "rauta-processors",
+    "rauta-sinks",
+];
+
+/// The composition root.
+const ROOT_CRATE: &str = "rauta";
+
+/// The one test crate that product crates may use, and only for their own tests.
+const TEST_SUPPORT: &str = "rauta-test-support";
+
+/// Outside crates that have an owner. A trailing `*` stands for any ending.
+const OWNERS: &[(&str, &[&str])] = &[
+    ("anyhow", &["rauta"]),
+    ("async-nats", &["rauta-sinks"]),
+    ("aya", &["rauta-observer"]),
+    ("aya-*", &["rauta-observer", "rauta-bpf", "rauta-bpf-abi"]),
+    ("clap", &["rauta"]),
+    ("clap_*", &["rauta"]),
+    ("gateway-api", &["rauta-gateway-api"]),
+    ("h2", &["rauta-proxy"]),
+    ("httparse", &["rauta-http1"]),
+    ("hyper", &["rauta-proxy", "rauta"]),
+    ("hyper-*", &["rauta-proxy", "rauta"]),
+    ("k8s-openapi", &["rauta-gateway-api"]),
+    ("kube", &["rauta-gateway-api"]),
+    ("kube-*", &["rauta-gateway-api"]),
+    ("matchit", &["rauta-routing"]),
+    ("opentelemetry*", &["rauta-sinks"]),
+    // The manifest reader states whether an expression is valid before routing compiles it.
+    ("regex", &["rauta-routing", "rauta-gateway-api"]),
+    ("rtrb", &["rauta-core"]),
+    ("rustls", &["rauta-proxy"]),
+    ("tokio-rustls", &["rauta-proxy"]),
+];
+
+/// Crates without a clock, a socket or a runtime, and what would give them one.
+const PURE: &[&str] = &[
+    "rauta-schemas",
+    "rauta-routing",
+    "rauta-http1",
+    "rauta-bpf-abi",
+];
+const IMPURE_CRATES: &[&str] = &[
+    "tokio*", "mio", "socket2", "rustix", "libc", "notify", "kube*", "hyper*", "futures*",
+];
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => pattern == name,
+    }
+}
+
+/// Crates under `tests/` may name everything.
+fn is_test_crate(package: &Package) -> bool {
+    package
+        .manifest_path
+        .starts_with(tree::root().join("tests"))
+}
+
+fn may_name(package: &str) -> Option<&'static [&'static str]> {
+    MAY_NAME
+        .iter()
+        .find(|(name, _)| *name == package)
+        .map(|(_, allowed)| *allowed)
+}
+
+fn is_inner(dependency: &cargo_metadata::Dependency) -> bool {
+    dependency.path.is_some()
+}
+
+#[test]
+fn product_crates_name_only_the_rooms_below_them() {
+    let mut findings = Vec::new();
+    for package in &tree::metadata().packages {
+        let name = package.name.as_str();
+        if name == ROOT_CRATE || is_test_crate(package) {
+            continue;
+        }
+        let Some(allowed) = may_name(name) else {
+            findings.push(format!(
+                "{name} has no row in MAY_NAME: decide its room first"
+            ));
+            continue;
+        };
+        for dependency in package.dependencies.iter().filter(|d| is_inner(d)) {
+            let for_tests =
+                dependency.kind == DependencyKind::Development && dependency.name == TEST_SUPPORT;
+            if !for_tests && !allowed.contains(&dependency.name.as_str()) {
+                findings.push(format!(
+                    "{name} names {}, may name {allowed:?}",
+                    dependency.name
+                ));
+            }
+        }
+    }
+    tree::report(
+        "A product crate names only the crates below it (docs/architecture.md). Move the code to \
+         the room that owns it, hand it over in rauta/src/app.rs, or write an ADR and change \
+         MAY_NAME in tests/tidy/src/edges.rs.",
+        &findings,
+    );
+}
+
+#[test]
+fn nothing_in_the_product_depends_on_a_test_crate_outside_its_tests() {
+    let metadata = tree::metadata();
+    let test_crates: BTreeSet<&str> = metadata
+        .packages
+        .iter()
+        .filter(|p| is_test_crate(p))
+        .map(|p| p.name.as_str())
+        .collect();
+    assert!(
+        test_crates.contains(TEST_SUPPORT),
+        "{TEST_SUPPORT} is gone: rename it here too"
+    );
+    let mut findings = Vec::new();
+    for package in metadata.packages.iter().filter(|p| !is_test_crate(p)) {
+        for dependency in &package.dependencies {
+            let allowed =
+                dependency.kind == DependencyKind::Development && dependency.name == TEST_SUPPORT;
+            if test_crates.contains(dependency.name.as_str()) && !allowed {
+                findings.push(format!("{} names {}", package.name, dependency.name));
+            }
+        }
+    }
+    tree::report(
+        "Test crates stay out of the product; only rauta-test-support may be a dev-dependency.",
+        &findings,
+    );
+}
+
+#[test]
+fn the_table_keeps_the_middle_crates_apart() {
+    for middle in MIDDLE {
+        let allowed = may_name(middle).expect("every middle crate has a row");
+        for other in MIDDLE {
+            assert!(
+                !allowed.contains(other),
+                "{middle} may name {other}: the middle crates meet in rauta/src/app.rs only"
+            );
+        }
+    }
+}
+
+#[test]
+fn outside_crates_stay_with_their_owners() {
+    let mut findings = Vec::new();
+    for package in tree::metadata()
+        .packages
+        .iter()
+        .filter(|p| !is_test_crate(p))
+    {
+        for dependency in package.dependencies.iter().filter(|d| !is_inner(d)) {
+            // A client or a parser of a product crate's own tests proves nothing about its edges.
+            if dependency.kind == DependencyKind::Development {
+                continue;
+            }
+            let owned = OWNERS
+                .iter()
+                .filter(|(crates, _)| matches(crates, &dependency.name));
+            for (_, owners) in owned {
+                if !owners.contains(&package.name.as_str()) {
+                    findings.push(format!(
+                        "{} names {}, which belongs to {owners:?}",
+                        package.name, dependency.name
+                    ));
+                }
+            }
+        }
+    }
+    tree::report(
+        "An outside crate with an owner is named by its owner only, so that replacing it touches \
+         one room. Ask the owner's crate for what you need (OWNERS in tests/tidy/src/edges.rs).",
+        &findings,
+    );
+}
+
+#[test]
+fn pure_crates_have_no_runtime_and_no_io() {
+    let mut findings = Vec::new();
+    for package in &tree::metadata().packages {
+        if !PURE.contains(&package.name.as_str()) {
+            continue;
+        }
+        for dependency in &package.dependencies {
+            let impure = IMPURE_CRATES.iter().any(|p| matches(p, &dependency.name));
+            if impure && dependency.kind != DependencyKind::Development {
+                findings.push(format!("{} names {}", package.name, dependency.name));
+            }
+        }
+    }
+    tree::report(
+        "Pure crates take bytes and values, never a socket, a task or a clock: pass what they \
+         need as an argument.",
+        &findings,
+    );
+}
+
+#[test]
+fn every_outside_crate_comes_from_the_registry() {
+    let root = tree::root();
+    let lock = std::fs::read_to_string(root.join("Cargo.lock")).expect("Cargo.lock is committed");
+    let foreign: Vec<String> = lock
+        .lines()
+        .filter(|line| line.starts_with("source = "))
+        .filter(|line| !line.contains("registry+https://github.com/rust-lang/crates.io-index"))
+        .map(str::to_owned)
+        .collect();
+    tree::report(
+        "Crates come from crates.io; no git sources, no private registries.",
+        &foreign,
+    );
+}
