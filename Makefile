@@ -1,0 +1,64 @@
+# The only door: every command of the project, by name. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+# rust-toolchain.toml pins the toolchain. A machine that does not have the pinned one and may not
+# fetch it uses its stable one, if there is any.
+ifneq ($(shell PATH="$(PATH)" rustc --version >/dev/null 2>&1 && echo found),found)
+export RUSTUP_TOOLCHAIN := stable
+endif
+
+CARGO ?= cargo
+# What follows the command's own words: `make demo ARGS="--seconds 10"`.
+ARGS ?=
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: tools ## Real traffic and four faults on loopback, found while you watch (main job, 30 s)
+	@echo "building rauta (release); the first build takes some minutes" >&2
+	@$(CARGO) build --release --locked --package rauta
+	@$(CARGO) run --quiet --release --locked --package rauta -- demo $(ARGS)
+
+.PHONY: run
+run: tools ## Run the gateway: make run ARGS="--manifests DIR"
+	@$(CARGO) run --release --locked --package rauta -- run $(ARGS)
+
+.PHONY: test
+test: tools ## Run all tests; installs what they need where it may
+	$(CARGO) test --workspace --locked --no-fail-fast $(ARGS)
+
+.PHONY: lint
+lint: tools ## Formatting, clippy and rustdoc, each warning an error
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: doc
+doc: tools ## Build the API documentation (target/doc)
+	$(CARGO) doc --workspace --no-deps --locked
+
+.PHONY: deny
+deny: tools ## Bans, licences and sources of outside crates (deny.toml), by cargo-deny
+	@cargo-deny --version >/dev/null 2>&1 || { \
+	  echo "cargo-deny is not installed: cargo install --locked cargo-deny" >&2; exit 1; }
+	cargo-deny --workspace --locked check bans licenses sources
+
+.PHONY: ci
+ci: ## What continuous integration runs: all tests, all lints, a count
+	@.ci/run
+
+.PHONY: tools
+tools:
+	@tests/tools.sh

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Makes sure that the programs which building and testing call are there. Missing ones are
+# installed where that is allowed (root, apt-get); elsewhere one line names the packages.
+set -euo pipefail
+
+# program, and the Debian package that brings it
+needs="
+cc gcc
+git git
+"
+
+if ! command -v cargo >/dev/null; then
+  echo "cargo is missing: install Rust 1.95 or newer from https://rustup.rs" >&2
+  exit 1
+fi
+
+packages=()
+while read -r program package; do
+  [ -n "$program" ] || continue
+  command -v "$program" >/dev/null || packages+=("$package")
+done <<<"$needs"
+[ "${#packages[@]}" -gt 0 ] || exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo "installing ${packages[*]}" >&2
+  export DEBIAN_FRONTEND=noninteractive
+  {
+    apt-get update -qq &&
+      apt-get install -y -qq --no-install-recommends "${packages[@]}"
+  } >&2
+else
+  echo "install these packages first: ${packages[*]} (Debian names)" >&2
+  exit 1
+fi
