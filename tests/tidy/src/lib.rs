@@ -2,7 +2,7 @@
 //!
 //! What a compiler or a linter can enforce is left to them (`clippy.toml`, `deny.toml`,
 //! `[workspace.lints]`); here stands what only a look at the whole tree can tell. The rules read
-//! tracked files and `cargo metadata`, never the network.
+//! tracked files and `cargo metadata`.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,8 @@ mod crates; // every crate keeps the same promises
 mod documents; // documents name only what exists
 #[cfg(test)]
 mod edges; // who may depend on whom
+#[cfg(test)]
+mod licences; // what outside crates are licensed under
 #[cfg(test)]
 mod names; // file names that say nothing
 #[cfg(test)]
