@@ -87,3 +87,38 @@ pub struct ExchangeId {
     /// The request's place on the connection, from 1.
     pub ordinal: u32,
 }
+
+impl ExchangeId {
+    /// Does a sample of `per_million` exchanges hold this one? The same answer for everyone who
+    /// asks, so that whoever adds details and whoever writes them choose the same exchanges.
+    pub const fn is_sampled(self, per_million: u32) -> bool {
+        // The finaliser of SplitMix64: neighbouring ids land far apart.
+        let mut bits = self.connection.0 ^ (self.ordinal as u64).rotate_left(32);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+        bits % 1_000_000 < per_million as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_holds_its_share_of_the_exchanges() {
+        let exchanges = |share| {
+            (0..100_000u32)
+                .map(|n| ExchangeId {
+                    connection: ConnectionId::new(1, u64::from(n / 10)),
+                    ordinal: n % 10 + 1,
+                })
+                .filter(|exchange| exchange.is_sampled(share))
+                .count()
+        };
+        assert_eq!(exchanges(0), 0);
+        assert_eq!(exchanges(1_000_000), 100_000);
+        let tenth = exchanges(100_000);
+        assert!((9_500..10_500).contains(&tenth), "{tenth} of 100,000 at a tenth");
+    }
+}
