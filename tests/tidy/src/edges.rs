@@ -37,7 +37,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("rauta-sinks", &["rauta-core", "rauta-schemas"]),
     ("rauta-core", &["rauta-schemas"]),
     ("rauta-schemas", &[]),
-    // Ids only: a snapshot carries the ids under which events name its rules and backends.
+    // Ids and names only: the snapshot carries those under which events name its parts. See
+    // `routing_takes_only_ids_and_names_from_the_schemas`.
     ("rauta-routing", &["rauta-schemas"]),
     ("rauta-http1", &[]),
     ("rauta-bpf", &["rauta-bpf-abi"]),
@@ -247,6 +248,54 @@ fn pure_crates_have_no_runtime_and_no_io() {
          need as an argument.",
         &findings,
     );
+}
+
+/// The words after each `krate::` in a text, with the lists in braces opened.
+fn imported_from<'a>(text: &'a str, krate: &str) -> Vec<&'a str> {
+    let mut items = Vec::new();
+    for rest in text.split(&format!("{krate}::")).skip(1) {
+        let list = match rest.strip_prefix('{') {
+            Some(list) => list.split('}').next().unwrap_or(list),
+            None => rest
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .next()
+                .unwrap_or(rest),
+        };
+        items.extend(
+            list.split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty()),
+        );
+    }
+    items
+}
+
+#[test]
+fn routing_takes_only_ids_and_names_from_the_schemas() {
+    let mut findings = Vec::new();
+    let sources = tree::rust_files();
+    for file in sources
+        .iter()
+        .filter(|f| f.path.starts_with("proxy/routing/src/"))
+    {
+        for item in imported_from(&file.text, "rauta_schemas") {
+            let is_name = item.ends_with("Name") || ["Named", "Names", "RouteKind"].contains(&item);
+            if !is_name && !item.ends_with("Id") && item != "Interner" {
+                findings.push(format!("{}: {item}", file.path));
+            }
+        }
+    }
+    tree::report(
+        "The routing crate shares the ids and names of events and nothing else of them \
+         (docs/adr/0001-crate-cut.md).",
+        &findings,
+    );
+}
+
+#[test]
+fn imports_are_read_with_and_without_braces() {
+    let text = "use a_b::{C,\n    D};\nlet x = a_b::e(1);";
+    assert_eq!(imported_from(text, "a_b"), ["C", "D", "e"]);
 }
 
 #[test]
