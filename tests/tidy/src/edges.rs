@@ -96,6 +96,9 @@ const IMPURE_CRATES: &[&str] = &[
     "tokio*", "mio", "socket2", "rustix", "libc", "notify", "kube*", "hyper*", "futures*",
 ];
 
+/// How `Cargo.lock` writes the public registry.
+const PUBLIC_REGISTRY: &str = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
+
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),
@@ -305,7 +308,7 @@ fn every_outside_crate_comes_from_the_registry() {
     let foreign: Vec<String> = lock
         .lines()
         .filter(|line| line.starts_with("source = "))
-        .filter(|line| !line.contains("registry+https://github.com/rust-lang/crates.io-index"))
+        .filter(|line| *line != PUBLIC_REGISTRY)
         .map(str::to_owned)
         .collect();
     tree::report(
