@@ -1,0 +1,186 @@
+//! A field section (RFC 9112 section 5) as ranges of the buffer, read by `httparse` and then held
+//! to CR LF. Knows nothing of what a field means.
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+/// What breaks a field section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Fold,
+    LineEnding,
+    Name,
+    TooMany,
+    Value,
+}
+
+/// One field: where its name and its trimmed value stand, counted from the section's start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field {
+    name: (u32, u32),
+    value: (u32, u32),
+}
+
+impl Field {
+    pub(crate) fn name<'a>(&self, section: &'a [u8]) -> &'a [u8] {
+        &section[self.name.0 as usize..self.name.1 as usize]
+    }
+
+    pub(crate) fn value<'a>(&self, section: &'a [u8]) -> &'a [u8] {
+        &section[self.value.0 as usize..self.value.1 as usize]
+    }
+
+    /// The value without a copy: a slice that keeps the whole buffer alive.
+    pub(crate) fn shared_value(&self, section: &Bytes) -> Bytes {
+        section.slice(self.value.0 as usize..self.value.1 as usize)
+    }
+}
+
+/// A complete field section.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) fields: SmallVec<[Field; FEW]>,
+    /// Bytes up to and including the empty line.
+    pub(crate) len: usize,
+}
+
+/// Most heads fit in the small table; the large one is set up only when needed.
+const FEW: usize = 32;
+const MANY: usize = 256;
+
+/// Reads a section of at most `max` fields; `None` if its end has not come yet.
+pub(crate) fn parse(section: &[u8], max: usize) -> Result<Option<Section>, Fault> {
+    // The commonest section, that of a bodiless trailer, is worth a short cut.
+    if section.starts_with(b"\r\n") {
+        return Ok(Some(Section {
+            fields: SmallVec::new(),
+            len: 2,
+        }));
+    }
+    let mut few = [httparse::EMPTY_HEADER; FEW];
+    let first = httparse::parse_headers(section, &mut few[..max.min(FEW)]);
+    if matches!(first, Err(httparse::Error::TooManyHeaders)) && max > FEW {
+        let mut many = [httparse::EMPTY_HEADER; MANY];
+        return collect(
+            section,
+            httparse::parse_headers(section, &mut many[..max.min(MANY)]),
+        );
+    }
+    collect(section, first)
+}
+
+type Parsed<'s, 'h> = httparse::Result<(usize, &'h [httparse::Header<'s>])>;
+
+fn collect(section: &[u8], parsed: Parsed<'_, '_>) -> Result<Option<Section>, Fault> {
+    let (len, headers) = match parsed {
+        Ok(httparse::Status::Complete(complete)) => complete,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(error) => return Err(fault(section, error)),
+    };
+    // The parser takes a lone LF for a line's end, RAUTA does not (RFC 9112 section 2.2). No LF
+    // stands inside a line, so looking before each line's start finds every one of them.
+    if !section[..len].ends_with(b"\r\n\r\n") {
+        return Err(Fault::LineEnding);
+    }
+    let base = section.as_ptr() as usize;
+    let mut fields = SmallVec::with_capacity(headers.len());
+    for header in headers {
+        let name = header.name.as_ptr() as usize - base;
+        let value = header.value.as_ptr() as usize - base;
+        if name >= 2 && section[name - 2] != b'\r' {
+            return Err(Fault::LineEnding);
+        }
+        fields.push(Field {
+            name: (offset(name), offset(name + header.name.len())),
+            value: (offset(value), offset(value + header.value.len())),
+        });
+    }
+    Ok(Some(Section { fields, len }))
+}
+
+/// Heads are bounded far below 4 GiB by their limits; beyond, the slice index would refuse.
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// Names the first fault. A folded line fails as a field name, so it is looked for: the first line
+/// with leading white space is the culprit if all before it is sound.
+fn fault(section: &[u8], error: httparse::Error) -> Fault {
+    use httparse::Error;
+    match error {
+        Error::TooManyHeaders => Fault::TooMany,
+        Error::HeaderValue => Fault::Value,
+        Error::NewLine => Fault::LineEnding,
+        Error::HeaderName => {
+            let folded = memchr::memchr_iter(b'\n', section)
+                .map(|at| at + 1)
+                .chain(std::iter::once(0))
+                .filter(|&start| matches!(section.get(start), Some(b' ' | b'\t')))
+                .min();
+            let mut before = [httparse::EMPTY_HEADER; MANY];
+            let sound = folded.is_some_and(|start| {
+                httparse::parse_headers(&section[..start], &mut before).is_ok()
+            });
+            if sound { Fault::Fold } else { Fault::Name }
+        }
+        Error::Status | Error::Token | Error::Version => Fault::Name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(section: &str) -> Result<Option<Vec<String>>, Fault> {
+        let parsed = parse(section.as_bytes(), 100)?;
+        Ok(parsed.map(|parsed| {
+            let text = |field: &Field| {
+                let name = String::from_utf8_lossy(field.name(section.as_bytes())).into_owned();
+                name + "=" + &String::from_utf8_lossy(field.value(section.as_bytes()))
+            };
+            parsed.fields.iter().map(text).collect()
+        }))
+    }
+
+    #[test]
+    fn sections_are_cut_into_names_and_trimmed_values() {
+        let section = "Host: a\r\nX:\r\nY: \t b c \r\n\r\nrest";
+        assert_eq!(
+            names(section),
+            Ok(Some(vec!["Host=a".into(), "X=".into(), "Y=b c".into()]))
+        );
+        assert_eq!(names("Host: a\r\n\r"), Ok(None));
+    }
+
+    #[test]
+    fn faults_are_named() {
+        for (section, fault) in [
+            ("A: b\n\r\n", Fault::LineEnding),
+            ("A: b\r\n\n", Fault::LineEnding),
+            ("A: b\nC: d\r\n\r\n", Fault::LineEnding),
+            ("A:\nC: d\r\n\r\n", Fault::LineEnding),
+            ("\n", Fault::LineEnding),
+            ("\rA: b\r\n\r\n", Fault::LineEnding),
+            (" A: b\r\n\r\n", Fault::Fold),
+            ("A: b\r\n c\r\n\r\n", Fault::Fold),
+            ("A: b\r\n\tc\r\n\r\n", Fault::Fold),
+            ("A: b\r\nbad\r\n c\r\n\r\n", Fault::Name),
+            ("A : b\r\n\r\n", Fault::Name),
+            (": b\r\n\r\n", Fault::Name),
+            ("A(b): c\r\n\r\n", Fault::Name),
+            ("A: b\rc\r\n\r\n", Fault::Value),
+            ("A: b\0c\r\n\r\n", Fault::Value),
+            ("A: \x7f\r\n\r\n", Fault::Value),
+        ] {
+            assert_eq!(names(section), Err(fault), "{section:?}");
+        }
+        assert_eq!(
+            parse("A: b\r\n".repeat(4).as_bytes(), 3).err(),
+            Some(Fault::TooMany)
+        );
+        assert_eq!(
+            parse("A: b\r\n".repeat(101).as_bytes(), 100).err(),
+            Some(Fault::TooMany)
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! HTTP/1 request heads: bytes of a read buffer, taken whole or not at all.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+
+use super::Request;
+use super::draft::{Draft, Facts};
+use super::line::{self, RequestLine};
+use crate::fields::{self, Fault, Section};
+use crate::target::Form;
+use crate::{Authority, Limits, RequestError, Target};
+
+impl Request {
+    /// Takes one request head off the front of `buf`; `None` if its end has not come yet, and then
+    /// `buf` is as before. Field values are slices of the buffer, not copies.
+    ///
+    /// # Errors
+    /// The reason to refuse the request; the connection cannot be read any further.
+    pub fn parse(buf: &mut BytesMut, limits: &Limits) -> Result<Option<Self>, RequestError> {
+        let window = &buf[..buf.len().min(limits.head_bytes)];
+        let Some((line, section)) = scan(window, limits)? else {
+            // What is not complete within the limit never will be.
+            let full = buf.len() >= limits.head_bytes;
+            return if full {
+                Err(RequestError::HeadTooLarge)
+            } else {
+                Ok(None)
+            };
+        };
+        let line_bytes = buf.split_to(line.len).freeze();
+        let section_bytes = buf.split_to(section.len).freeze();
+        let mut facts = Facts::default();
+        let headers = headers(&section, &section_bytes, &mut facts, limits)?;
+        let target_bytes = line_bytes.slice(line.target);
+        let mut draft = Draft {
+            target: Target::from_form(&line.form, &target_bytes, &line.method)?,
+            method: line.method,
+            authority: None,
+            scheme: None,
+            version: line.version,
+            headers,
+            end_of_stream: None,
+            facts,
+        };
+        if let Form::Absolute {
+            scheme, authority, ..
+        } = line.form
+        {
+            draft.authority = Some(Authority::parse(target_bytes.slice(authority))?);
+            draft.scheme = Some(scheme);
+        }
+        draft.validate(limits).map(Some)
+    }
+}
+
+fn scan(window: &[u8], limits: &Limits) -> Result<Option<(RequestLine, Section)>, RequestError> {
+    let Some(line) = line::parse(window, limits.target_bytes)? else {
+        return Ok(None);
+    };
+    let section = fields::parse(&window[line.len..], limits.fields)?;
+    Ok(section.map(|section| (line, section)))
+}
+
+fn headers(
+    section: &Section,
+    bytes: &Bytes,
+    facts: &mut Facts,
+    limits: &Limits,
+) -> Result<HeaderMap, RequestError> {
+    let mut headers = HeaderMap::with_capacity(section.fields.len());
+    for field in &section.fields {
+        let name =
+            HeaderName::from_bytes(field.name(bytes)).map_err(|_| RequestError::FieldName)?;
+        if name == HOST {
+            facts.note_host(field.shared_value(bytes))?;
+            continue;
+        }
+        let value = HeaderValue::from_maybe_shared(field.shared_value(bytes))
+            .map_err(|_| RequestError::FieldValue)?;
+        if facts.note(&name, &value, limits)? {
+            headers.append(name, value);
+        }
+    }
+    Ok(headers)
+}
+
+impl From<Fault> for RequestError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Fold => Self::FieldFold,
+            Fault::LineEnding => Self::LineEnding,
+            Fault::Name => Self::FieldName,
+            Fault::TooMany => Self::TooManyFields,
+            Fault::Value => Self::FieldValue,
+        }
+    }
+}
+
+/// Spares a connection that drips its head byte by byte from being parsed at every byte: parsing
+/// can only get further when a line has ended, so work stays bounded by lines, not by reads.
+#[derive(Debug, Clone, Default)]
+pub struct HeadScan {
+    seen: usize,
+}
+
+impl HeadScan {
+    /// Whether [`Request::parse`] or [`crate::Response::parse`] could say something new about
+    /// `buf`, which has grown since the last call. The first call says yes, so that what is no HTTP
+    /// at all is refused at its first byte.
+    pub fn is_worth_parsing(&mut self, buf: &[u8], limits: &Limits) -> bool {
+        let seen = std::mem::replace(&mut self.seen, buf.len()).min(buf.len());
+        seen == 0 || buf.len() >= limits.head_bytes || memchr::memchr(b'\n', &buf[seen..]).is_some()
+    }
+
+    /// Starts over after a head was taken.
+    pub fn reset(&mut self) {
+        self.seen = 0;
+    }
+}

@@ -1,0 +1,198 @@
+//! Heads on their way out. Framing and connection fields are always RAUTA's own: whatever the
+//! header map says about them is left out.
+
+use bytes::{BufMut, BytesMut};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::{self, PathAndQuery};
+use http::{Method, StatusCode, Version};
+
+use crate::BodyLength;
+
+/// How a response's body is framed on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// No body, and it could be none: announced as length 0 where the status allows a body.
+    Empty,
+    /// `content-length`.
+    Length(u64),
+    /// `transfer-encoding: chunked`.
+    Chunked,
+    /// Neither: the connection's end is the body's (HTTP/1.0 clients).
+    UntilClose,
+}
+
+/// The framing for a response to an HTTP/1 client. `length` is the body's length if it is known, or
+/// what it would be for HEAD and 304. With [`Framing::UntilClose`] the connection must not persist.
+#[must_use]
+pub fn response_framing(client: Version, status: StatusCode, length: Option<u64>) -> Framing {
+    match length {
+        _ if status.is_informational() || status == StatusCode::NO_CONTENT => Framing::Empty,
+        None if status == StatusCode::NOT_MODIFIED => Framing::Empty,
+        Some(length) => Framing::Length(length),
+        None if client == Version::HTTP_10 => Framing::UntilClose,
+        None => Framing::Chunked,
+    }
+}
+
+/// Appends a request head to `out`: HTTP/1.1, Host first, then `headers` without what is RAUTA's to
+/// say, then framing. `upgrade` and `te` in `headers` bring their Connection option along.
+pub fn write_request_head(
+    out: &mut BytesMut,
+    method: &Method,
+    target: &PathAndQuery,
+    authority: &uri::Authority,
+    headers: &HeaderMap,
+    body: BodyLength,
+) {
+    let method_name = method.as_str().as_bytes();
+    let (target, authority) = (target.as_str().as_bytes(), authority.as_str().as_bytes());
+    out.reserve(HEAD_BYTES + method_name.len() + target.len() + authority.len() + size(headers));
+    out.put_slice(method_name);
+    out.put_u8(b' ');
+    out.put_slice(target);
+    out.put_slice(b" HTTP/1.1\r\nhost: ");
+    out.put_slice(authority);
+    out.put_slice(b"\r\n");
+    let options = put_fields(out, headers, |name| *name != HOST);
+    put_connection(out, options);
+    match body {
+        // RFC 9110 section 8.6: say 0 where the method would let a body be expected.
+        BodyLength::Empty if [Method::POST, Method::PUT, Method::PATCH].contains(method) => {
+            put_length(out, 0);
+        }
+        BodyLength::Empty => {}
+        BodyLength::Length(length) => put_length(out, length),
+        BodyLength::Chunked | BodyLength::Unknown => out.put_slice(CHUNKED),
+    }
+    out.put_slice(b"\r\n");
+}
+
+/// Appends a response head to `out`. `client` is the version of the request: it decides how
+/// persistence is spelled; the status line always says HTTP/1.1 (RFC 9110 section 2.5). `upgrade`
+/// in `headers` brings its Connection option along.
+pub fn write_response_head(
+    out: &mut BytesMut,
+    client: Version,
+    status: StatusCode,
+    headers: &HeaderMap,
+    framing: Framing,
+    keep_alive: bool,
+) {
+    out.reserve(HEAD_BYTES + size(headers));
+    put_status_line(out, status);
+    let mut options = put_fields(out, headers, |_| true);
+    // An interim response says nothing about the connection.
+    if !status.is_informational() {
+        options.close = !keep_alive || framing == Framing::UntilClose;
+        options.keep_alive = !options.close && client == Version::HTTP_10;
+    }
+    options.te = false;
+    put_connection(out, options);
+    let bodiless = status.is_informational()
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED;
+    match framing {
+        Framing::Empty if bodiless => {}
+        Framing::Empty => put_length(out, 0),
+        Framing::Length(length) => put_length(out, length),
+        Framing::Chunked => out.put_slice(CHUNKED),
+        Framing::UntilClose => {}
+    }
+    out.put_slice(b"\r\n");
+}
+
+/// Room for everything but method, target, host and fields.
+const HEAD_BYTES: usize = 192;
+const CHUNKED: &[u8] = b"transfer-encoding: chunked\r\n";
+
+fn size(headers: &HeaderMap) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum()
+}
+
+/// The options of the Connection field to write.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Options {
+    close: bool,
+    keep_alive: bool,
+    te: bool,
+    upgrade: bool,
+}
+
+/// Appends fields but for framing and connection, and those that `keep` refuses; says which of them
+/// need a Connection option.
+pub(crate) fn put_fields(
+    out: &mut BytesMut,
+    headers: &HeaderMap,
+    keep: impl Fn(&HeaderName) -> bool,
+) -> Options {
+    let mut options = Options::default();
+    for (name, value) in headers {
+        if *name == CONNECTION || *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING {
+            continue;
+        }
+        options.te |= *name == TE;
+        options.upgrade |= *name == UPGRADE;
+        if keep(name) {
+            out.put_slice(name.as_str().as_bytes());
+            out.put_slice(b": ");
+            out.put_slice(value.as_bytes());
+            out.put_slice(b"\r\n");
+        }
+    }
+    options
+}
+
+fn put_connection(out: &mut BytesMut, options: Options) {
+    let Options {
+        close,
+        keep_alive,
+        te,
+        upgrade,
+    } = options;
+    if !(close || keep_alive || te || upgrade) {
+        return;
+    }
+    let named = [
+        (close, "close"),
+        (keep_alive, "keep-alive"),
+        (te, "te"),
+        (upgrade, "upgrade"),
+    ];
+    let mut before: &[u8] = b"connection: ";
+    for (_, option) in named.iter().filter(|(wanted, _)| *wanted) {
+        out.put_slice(before);
+        out.put_slice(option.as_bytes());
+        before = b", ";
+    }
+    out.put_slice(b"\r\n");
+}
+
+fn put_length(out: &mut BytesMut, length: u64) {
+    out.put_slice(b"content-length: ");
+    out.put_slice(itoa::Buffer::new().format(length).as_bytes());
+    out.put_slice(b"\r\n");
+}
+
+fn put_status_line(out: &mut BytesMut, status: StatusCode) {
+    let prebuilt: &[u8] = match status {
+        StatusCode::OK => b"HTTP/1.1 200 OK\r\n",
+        StatusCode::NO_CONTENT => b"HTTP/1.1 204 No Content\r\n",
+        StatusCode::FOUND => b"HTTP/1.1 302 Found\r\n",
+        StatusCode::NOT_MODIFIED => b"HTTP/1.1 304 Not Modified\r\n",
+        StatusCode::NOT_FOUND => b"HTTP/1.1 404 Not Found\r\n",
+        _ => {
+            out.put_slice(b"HTTP/1.1 ");
+            out.put_slice(status.as_str().as_bytes());
+            out.put_u8(b' ');
+            out.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+            out.put_slice(b"\r\n");
+            return;
+        }
+    };
+    out.put_slice(prebuilt);
+}
