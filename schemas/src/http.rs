@@ -291,6 +291,9 @@ pub struct HttpProgressEvent {
     pub start_ns: u64,
     /// The exchange's age, nanoseconds.
     pub age_ns: u64,
+    /// The steps so far: what is still unset has not happened yet. They tell whether the exchange
+    /// waits for the backend (`sent` is set) or for the client (it is not).
+    pub timings: Timings,
     /// Bytes of the request's body so far.
     pub request_bytes: u64,
     /// Bytes of the response's body so far.
