@@ -9,14 +9,17 @@
 #![forbid(unsafe_code)]
 
 mod backend; // Backend, Endpoint, EndpointHealth
-mod balancer;
+mod balancer; // Balancer: weights' positions and open requests of one worker
 mod filter; // Filter: what a rule or backendRef changes
+mod hash; // fast maps, and hashes that every node computes alike
+mod host_index;
 mod hostname; // Hostname: exact or wildcard, intersection and precedence
 mod maglev; // Maglev: the same endpoint for the same client everywhere
 mod matches; // Match: path, method, headers, query of one match
+mod port; // Port: which listener a request belongs to
 mod rule; // Rule: filters, weighted backends, timeouts, retry
-mod snapshot; // Snapshot, Port, Listener, certificates
-mod table; // RouteTable: which rule a request meets // Balancer: weights' positions and open requests of one worker
+mod snapshot; // Snapshot, Listener, certificates
+mod table; // RouteTable: which rule a request meets
 
 pub use backend::{
     Affinity, Backend, BackendProtocol, BackendTls, BackendTlsName, Endpoint, EndpointHealth,
@@ -26,12 +29,13 @@ pub use balancer::Balancer;
 pub use filter::{
     Cors, CorsOrigin, CorsOrigins, Filter, HeaderEdit, Mirror, PathRewrite, Redirect, Rewrite,
 };
-pub use hostname::Hostname;
+pub use hash::client_ip_hash;
+pub use hostname::{Hostname, request_host};
 pub use maglev::Maglev;
 pub use matches::{GrpcMethodMatch, HeaderMatch, Match, PathMatch, QueryMatch, ValueMatch};
+pub use port::{Port, PortProtocol};
 pub use rule::{BackendTarget, InvalidBackend, Retry, Rule, Timeouts, WeightedBackend};
 pub use snapshot::{
-    Certificate, Listener, ListenerTls, Port, PortProtocol, PrivateKey, RouteEntry, RouteHostname,
-    RuleEntry, Snapshot,
+    Certificate, Listener, ListenerTls, PrivateKey, RouteEntry, RouteHostname, RuleEntry, Snapshot,
 };
 pub use table::{Matched, RequestView, RouteTable};

@@ -1,10 +1,9 @@
 //! The snapshot: everything a worker needs to serve, immutable and swapped whole.
 
-use crate::{Backend, Hostname, Match, RouteTable, Rule};
+use crate::{Backend, Hostname, Match, Port, RouteTable, Rule};
 use rauta_schemas::{BackendId, ListenerId, ListenerName, Named};
 use std::collections::HashMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -17,28 +16,6 @@ pub struct Snapshot {
     pub ports: Vec<Arc<Port>>,
     /// Every backend that a rule or mirror names, by id.
     pub backends: Arc<HashMap<BackendId, Arc<Backend>>>,
-}
-
-/// One bound address with its listeners.
-#[derive(Clone, Debug)]
-pub struct Port {
-    /// Where workers listen.
-    pub address: SocketAddr,
-    /// What clients speak there.
-    pub protocol: PortProtocol,
-    /// The port in URLs: the listener's own, also when `address` is shifted by a port offset.
-    pub public_port: u16,
-    /// Listeners, most specific hostname first; a request belongs to the first that matches.
-    pub listeners: Vec<Arc<Listener>>,
-}
-
-/// What clients speak on a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PortProtocol {
-    /// HTTP/1, HTTP/2 with prior knowledge, upgrades.
-    Http,
-    /// The same behind TLS; the listener is chosen by SNI.
-    Https,
 }
 
 /// A listener of a Gateway.
