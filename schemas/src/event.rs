@@ -6,10 +6,6 @@ use crate::{
 
 /// One immutable fact. At most 192 bytes, so that a lane of 8,192 slots stays below 2 MiB.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a slot has one size; boxing would allocate"
-)]
 pub enum Event {
     /// A request's head is complete.
     HttpRequest(HttpRequestEvent),

@@ -10,12 +10,13 @@
 mod address; // socket addresses and 4-tuples, fixed size
 mod connection; // ConnectionEvent: connections that ended without a complete request head
 mod endpoint; // EndpointEvent: ejections and recoveries
-mod event;
+mod event; // Event: what a bus slot holds
 mod http; // HttpRequestEvent, HttpResponseEvent, HttpProgressEvent
 mod id; // ids of connections and of interned names
 mod names; // the table behind the ids
+mod observer; // ObserverEvent: an anomaly with its evidence
 mod outcome; // closed enums: outcome, side at fault, reason, attempt outcome
-mod text; // short inline prefixes of strings // Event: what a bus slot holds
+mod text; // short inline prefixes of strings
 
 pub use address::{Address, FourTuple};
 pub use connection::{ConnectionEvent, ConnectionReason};
@@ -29,5 +30,10 @@ pub use id::{BackendId, ConnectionId, EndpointId, ExchangeId, ListenerId, RuleId
 pub use names::{
     BackendName, EndpointName, Interner, ListenerName, Named, Names, RouteKind, RuleName,
 };
+pub use observer::{
+    AnomalyKind, Baseline, Observed, ObserverEvent, Phase, SAMPLES_MAX, SampleExchange, Severity,
+    Subject, Unit,
+};
 pub use outcome::{AttemptOutcome, Outcome, Reason, Side};
 pub use text::InlineText;
+pub use ulid::Ulid;
