@@ -268,6 +268,59 @@ fn the_index_lists_every_decision() {
 }
 
 #[test]
+fn every_decision_has_its_five_parts() {
+    let mut findings = Vec::new();
+    let is_record = |path: &str| path.starts_with("docs/adr/") && !path.ends_with("README.md");
+    for record in documents().iter().filter(|d| is_record(&d.path)) {
+        let parts = [
+            "**Status**",
+            "## Context",
+            "## Decision",
+            "## Consequences",
+            "## Alternatives",
+        ];
+        for part in parts.iter().filter(|part| !record.text.contains(**part)) {
+            findings.push(format!("{}: no {part}", record.path));
+        }
+    }
+    tree::report(
+        "A decision record says its status, context, decision, consequences and alternatives.",
+        &findings,
+    );
+}
+
+#[test]
+fn cited_invariants_are_in_the_architecture() {
+    let root = tree::root();
+    let map = fs::read_to_string(root.join("docs/architecture.md")).expect("the code map exists");
+    let stated: BTreeSet<&str> = map
+        .lines()
+        .filter_map(|line| line.strip_prefix("- **I")?.split_once("**"))
+        .map(|(number, _)| number)
+        .collect();
+    assert!(
+        stated.len() > 5,
+        "the invariants of docs/architecture.md are not found"
+    );
+    let mut findings = Vec::new();
+    for file in tree::text_files() {
+        for rest in file.text.split("invariant I").skip(1) {
+            let number = rest
+                .split(|c: char| !c.is_ascii_digit())
+                .next()
+                .unwrap_or("");
+            if !number.is_empty() && !stated.contains(number) {
+                findings.push(format!("{}: invariant I{number}", file.path));
+            }
+        }
+    }
+    tree::report(
+        "Who cites an invariant cites one that docs/architecture.md states.",
+        &findings,
+    );
+}
+
+#[test]
 fn spans_links_and_claims_are_read_right() {
     let text = "see `a/b.rs` and [c](../c.md#x)\n```\n`gone/d.rs`\n```\n`make x`";
     assert_eq!(code_spans(text), ["a/b.rs", "make x"]);
