@@ -5,6 +5,7 @@
 //! downstream knows where an object came from. This module resolves no references between
 //! objects: that is the index's work.
 
+pub mod admit;
 mod kind;
 pub mod types;
 
