@@ -20,7 +20,8 @@ use types::{
 };
 
 /// An object of a kind that is read. Boxed, so that a Namespace does not take a Service's room.
-#[derive(Debug, Clone, PartialEq)]
+/// Its `Debug` form is only its name, so that no log ever shows a Secret.
+#[derive(Clone, PartialEq)]
 #[expect(missing_docs, reason = "each variant is the kind of its name")]
 pub enum Object {
     BackendTlsPolicy(Box<BackendTlsPolicy>),
@@ -83,6 +84,37 @@ impl Object {
             namespace: metadata.namespace.clone().unwrap_or_default(),
             name: metadata.name.clone().unwrap_or_default(),
         }
+    }
+}
+
+impl Object {
+    /// Whether nothing but metadata differs. A change of metadata is no new generation.
+    #[must_use]
+    pub fn has_same_content(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::BackendTlsPolicy(a), Self::BackendTlsPolicy(b)) => a.spec == b.spec,
+            (Self::ConfigMap(a), Self::ConfigMap(b)) => {
+                (&a.data, &a.binary_data) == (&b.data, &b.binary_data)
+            }
+            (Self::EndpointSlice(a), Self::EndpointSlice(b)) => {
+                (&a.endpoints, &a.ports) == (&b.endpoints, &b.ports)
+            }
+            (Self::Gateway(a), Self::Gateway(b)) => a.spec == b.spec,
+            (Self::GatewayClass(a), Self::GatewayClass(b)) => a.spec == b.spec,
+            (Self::GrpcRoute(a), Self::GrpcRoute(b)) => a.spec == b.spec,
+            (Self::HttpRoute(a), Self::HttpRoute(b)) => a.spec == b.spec,
+            (Self::Namespace(a), Self::Namespace(b)) => a.spec == b.spec,
+            (Self::ReferenceGrant(a), Self::ReferenceGrant(b)) => a.spec == b.spec,
+            (Self::Secret(a), Self::Secret(b)) => (&a.type_, &a.data) == (&b.type_, &b.data),
+            (Self::Service(a), Self::Service(b)) => a.spec == b.spec,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Object({})", self.key())
     }
 }
 

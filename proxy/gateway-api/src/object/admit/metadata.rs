@@ -13,7 +13,7 @@ use crate::object::Kind;
 /// Namespace of a namespaced object that names none.
 pub(super) const DEFAULT_NAMESPACE: &str = "default";
 /// The label by which selectors can name a namespace; an API server sets it.
-pub(super) const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
+pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 const KEY: Text = Text {
     min: 1,

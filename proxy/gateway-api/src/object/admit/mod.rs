@@ -22,11 +22,14 @@ mod metadata;
 mod reference_grant;
 mod refs;
 mod report;
+mod transition;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use metadata::NAMESPACE_NAME_LABEL;
 pub use report::AdmitError;
+pub use transition::transition;
 
 use super::types::{
     BackendTlsPolicy, Gateway, GatewayClass, GrpcRoute, HttpRoute, ObjectMeta, ReferenceGrant,
