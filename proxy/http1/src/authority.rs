@@ -29,25 +29,38 @@ impl Authority {
     /// [`RequestError::Authority`] when they are no plain host name, IPv4 or bracketed IPv6
     /// address with an optional port of 0 to 65535.
     pub fn parse(bytes: Bytes) -> Result<Self, RequestError> {
-        let (host_end, end, port) = split(&bytes).ok_or(RequestError::Authority)?;
-        let host = &bytes[..host_end];
-        let host = host.strip_suffix(b".").unwrap_or(host);
-        if host.is_empty() || host_end > HOST_BYTES_MAX {
+        let parts = split(&bytes).ok_or(RequestError::Authority)?;
+        let received = uri::Authority::from_maybe_shared(bytes.slice(..parts.end))
+            .map_err(|_| RequestError::Authority)?;
+        Self::build(received, &parts)
+    }
+
+    /// Judges what an HTTP/2 library parsed, without a copy.
+    pub(crate) fn from_uri(received: uri::Authority) -> Result<Self, RequestError> {
+        let text = received.as_str();
+        let parts = split(text.as_bytes()).ok_or(RequestError::Authority)?;
+        if parts.end < text.len() {
+            return Self::parse(Bytes::copy_from_slice(&text.as_bytes()[..parts.end]));
+        }
+        Self::build(received, &parts)
+    }
+
+    fn build(received: uri::Authority, parts: &Parts) -> Result<Self, RequestError> {
+        let host = &received.as_str()[..parts.host_end];
+        let host = host.strip_suffix('.').unwrap_or(host);
+        if host.is_empty() || parts.host_end > HOST_BYTES_MAX {
             return Err(RequestError::Authority);
         }
         let host_len = u16::try_from(host.len()).map_err(|_| RequestError::Authority)?;
-        let lowered = host.iter().any(u8::is_ascii_uppercase).then(|| {
-            String::from_utf8_lossy(host)
-                .to_ascii_lowercase()
-                .into_boxed_str()
-        });
-        let received = uri::Authority::from_maybe_shared(bytes.slice(..end))
-            .map_err(|_| RequestError::Authority)?;
+        let lowered = host
+            .bytes()
+            .any(|byte| byte.is_ascii_uppercase())
+            .then(|| host.to_ascii_lowercase().into_boxed_str());
         Ok(Self {
             received,
             lowered,
             host_len,
-            port,
+            port: parts.port,
         })
     }
 
@@ -86,8 +99,15 @@ impl Authority {
     }
 }
 
-/// Where the host ends, where the authority ends (without an empty port), and the port.
-fn split(bytes: &[u8]) -> Option<(usize, usize, Option<u16>)> {
+/// Where an authority's parts stand.
+struct Parts {
+    host_end: usize,
+    /// Where the authority ends, an empty port left out.
+    end: usize,
+    port: Option<u16>,
+}
+
+fn split(bytes: &[u8]) -> Option<Parts> {
     let host_end = match bytes {
         [b'[', rest @ ..] => {
             let closing = memchr::memchr(b']', rest)?;
@@ -109,8 +129,16 @@ fn split(bytes: &[u8]) -> Option<(usize, usize, Option<u16>)> {
         }
     };
     match &bytes[host_end..] {
-        [] | [b':'] => Some((host_end, host_end, None)),
-        [b':', digits @ ..] => Some((host_end, bytes.len(), Some(port(digits)?))),
+        [] | [b':'] => Some(Parts {
+            host_end,
+            end: host_end,
+            port: None,
+        }),
+        [b':', digits @ ..] => Some(Parts {
+            host_end,
+            end: bytes.len(),
+            port: Some(port(digits)?),
+        }),
         _ => None,
     }
 }

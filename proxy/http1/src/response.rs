@@ -186,6 +186,9 @@ fn status_line(head: &[u8]) -> Result<Option<StatusLine>, ResponseError> {
             Err(ResponseError::StatusLine)
         };
     };
+    if !is_plain(&head[..end]) {
+        return Err(ResponseError::StatusLine);
+    }
     let line = head[..end]
         .strip_suffix(b"\r")
         .ok_or(ResponseError::LineEnding)?;
@@ -204,9 +207,7 @@ fn status_line(head: &[u8]) -> Result<Option<StatusLine>, ResponseError> {
             b,
             c,
             reason @ ..,
-        ] if matches!(reason, [] | [b' ', ..]) && is_plain(reason) && minor.is_ascii_digit() => {
-            (*minor, [*a, *b, *c])
-        }
+        ] if matches!(reason, [] | [b' ', ..]) && minor.is_ascii_digit() => (*minor, [*a, *b, *c]),
         _ => return Err(ResponseError::StatusLine),
     };
     let status = match status {

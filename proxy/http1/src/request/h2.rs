@@ -55,12 +55,7 @@ impl Request {
         if path.as_str().len() > limits.target_bytes {
             return Err(RequestError::TargetTooLong);
         }
-        let authority = match &uri.authority {
-            Some(authority) => Some(Authority::parse(Bytes::copy_from_slice(
-                authority.as_str().as_bytes(),
-            ))?),
-            None => None,
-        };
+        let authority = uri.authority.map(Authority::from_uri).transpose()?;
         let mut facts = Facts::default();
         let draft = Draft {
             target: Target::from_uri(path, &method)?,
