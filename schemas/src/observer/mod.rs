@@ -206,6 +206,9 @@ pub struct Observed {
     pub total: u64,
     /// How likely so many are by chance under the baseline; `None` where it was not computed.
     pub chance: Option<f64>,
+    /// Events that were lost on their way to the detector in the window: where there are any, the
+    /// counts above are lower bounds.
+    pub lost: u64,
 }
 
 /// One exchange that shows the anomaly.
