@@ -385,6 +385,7 @@ fn anomaly(number: u128) -> Arc<ObserverEvent> {
             open: 0,
             total: 10,
             chance: None,
+            lost: 0,
         },
         samples: Vec::new(),
     })
