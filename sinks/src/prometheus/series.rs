@@ -7,9 +7,12 @@ use std::hash::Hash;
 /// The value of every label of the series that takes what the cap left no room for.
 const OVERFLOW: &str = "_overflow";
 
+/// Finds or makes the series of these label values.
+type Make<M> = Box<dyn Fn(&[&str]) -> M + Send>;
+
 /// Series of one metric, by a key of ids: labels are made once per key, not once per event.
 pub(super) struct SeriesMap<K, M> {
-    make: Box<dyn Fn(&[&str]) -> M + Send>,
+    make: Make<M>,
     by_key: HashMap<K, M>,
     labels: usize,
     max: usize,
