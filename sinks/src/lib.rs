@@ -1,1 +1,12 @@
-//! Being laid.
+//! Sinks: where events leave RAUTA. One folder per sink.
+//!
+//! A sink that is slow, full or gone never slows the data plane, the detectors or another sink:
+//! each has its own bounded queue, and what it cannot take is dropped and counted.
+
+#![forbid(unsafe_code)]
+
+pub mod jsonl; // a line of JSON per anomaly, a line per exchange
+pub mod prometheus; // metrics for a scrape
+
+#[cfg(test)]
+mod test_events;
