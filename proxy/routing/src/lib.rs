@@ -10,6 +10,7 @@
 
 mod backend; // Backend, Endpoint, EndpointHealth
 mod balancer; // Balancer: weights' positions and open requests of one worker
+mod condition;
 mod filter; // Filter: what a rule or backendRef changes
 mod hash; // fast maps, and hashes that every node computes alike
 mod host_index;
@@ -32,10 +33,12 @@ pub use filter::{
 pub use hash::client_ip_hash;
 pub use hostname::{Hostname, request_host};
 pub use maglev::Maglev;
-pub use matches::{GrpcMethodMatch, HeaderMatch, Match, PathMatch, QueryMatch, ValueMatch};
+pub use matches::{
+    GrpcMethodMatch, HeaderMatch, Match, PathMatch, QueryMatch, ValueMatch, anchored_regex,
+};
 pub use port::{Port, PortProtocol};
 pub use rule::{BackendTarget, InvalidBackend, Retry, Rule, Timeouts, WeightedBackend};
 pub use snapshot::{
     Certificate, Listener, ListenerTls, PrivateKey, RouteEntry, RouteHostname, RuleEntry, Snapshot,
 };
-pub use table::{Matched, RequestView, RouteTable};
+pub use table::{Considered, Explanation, Failed, Matched, RequestView, RouteTable};

@@ -1,7 +1,8 @@
 //! One match of a rule: every condition in it must hold.
 
 use http::{HeaderName, Method};
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
+use std::fmt;
 
 /// All conditions of one match; an absent one always holds.
 #[derive(Clone, Debug)]
@@ -64,4 +65,49 @@ pub struct QueryMatch {
     pub name: String,
     /// Its value, percent-decoded before the comparison.
     pub value: ValueMatch,
+}
+
+/// Compiles a regular expression the way matches need it: anchored at both ends, of bounded size.
+///
+/// # Errors
+/// The expression is not valid by itself, or compiles to more than 256 KiB.
+pub fn anchored_regex(pattern: &str) -> Result<Regex, regex::Error> {
+    // By itself first: `a)|(b` would be valid inside the group below, and match anywhere.
+    bounded(pattern)?;
+    bounded(&format!("^(?:{pattern})$"))
+}
+
+fn bounded(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern)
+        .size_limit(REGEX_BYTES_MAX)
+        .dfa_size_limit(REGEX_BYTES_MAX)
+        .build()
+}
+
+const REGEX_BYTES_MAX: usize = 256 << 10;
+
+impl fmt::Display for PathMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(path) => write!(f, "exactly {path}"),
+            Self::Prefix(prefix) if prefix.is_empty() => f.write_str("under /"),
+            Self::Prefix(prefix) => write!(f, "under {prefix}"),
+            Self::Regex(regex) => write!(f, "like {}", regex.as_str()),
+            Self::Grpc(GrpcMethodMatch { service, method }) => {
+                let part = |part: &Option<ValueMatch>| {
+                    part.as_ref().map_or("any".to_owned(), ToString::to_string)
+                };
+                write!(f, "gRPC service {}, method {}", part(service), part(method))
+            }
+        }
+    }
+}
+
+impl fmt::Display for ValueMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) => write!(f, "{text:?}"),
+            Self::Regex(regex) => write!(f, "like {}", regex.as_str()),
+        }
+    }
 }

@@ -76,7 +76,6 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("k8s-openapi", &["rauta-gateway-api"]),
     ("kube", &["rauta-gateway-api"]),
     ("kube-*", &["rauta-gateway-api"]),
-    ("matchit", &["rauta-routing"]),
     ("opentelemetry*", &["rauta-sinks"]),
     // The manifest reader states whether an expression is valid before routing compiles it.
     ("regex", &["rauta-routing", "rauta-gateway-api"]),
