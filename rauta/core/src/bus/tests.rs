@@ -162,7 +162,10 @@ proptest! {
             match step {
                 Step::Publish { lane, is_endpoint } => {
                     published += 1;
-                    let event = if is_endpoint { endpoint(published) } else { connection(published) };
+                    let event = match is_endpoint {
+                        true => endpoint(published),
+                        false => connection(published),
+                    };
                     publishers[lane].publish(event);
                 }
                 Step::Turn { after_ms } => {
