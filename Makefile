@@ -35,6 +35,10 @@ run: tools ## Run the gateway: make run ARGS="--manifests DIR"
 test: tools ## Run all tests; installs what they need where it may
 	$(CARGO) test --workspace --locked --no-fail-fast $(ARGS)
 
+.PHONY: bench
+bench: tools ## What the hot parts cost; fails where a promise is broken (quiet machine, please)
+	$(CARGO) bench --locked --package rauta-core --bench bus
+
 .PHONY: lint
 lint: tools ## Formatting, clippy and rustdoc, each warning an error
 	$(CARGO) fmt --all --check
