@@ -26,7 +26,7 @@ pub use backend::{
     Affinity, Backend, BackendProtocol, BackendTls, BackendTlsName, Endpoint, EndpointHealth,
     TrustedAuthorities,
 };
-pub use balancer::Balancer;
+pub use balancer::{Balancer, EndpointChoice};
 pub use filter::{
     Cors, CorsOrigin, CorsOrigins, Filter, HeaderEdit, Mirror, PathRewrite, Redirect, Rewrite,
 };

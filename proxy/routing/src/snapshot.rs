@@ -1,8 +1,8 @@
 //! The snapshot: everything a worker needs to serve, immutable and swapped whole.
 
 use crate::{Backend, Hostname, Match, Port, RouteTable, Rule};
-use rauta_schemas::{BackendId, ListenerId, ListenerName, Named};
-use std::collections::HashMap;
+use rauta_schemas::{BackendId, ListenerId, ListenerName, Named, RuleId};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,6 +16,22 @@ pub struct Snapshot {
     pub ports: Vec<Arc<Port>>,
     /// Every backend that a rule or mirror names, by id.
     pub backends: Arc<HashMap<BackendId, Arc<Backend>>>,
+}
+
+impl Snapshot {
+    /// The rules of all listeners; one that several listeners share comes once for each.
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.ports
+            .iter()
+            .flat_map(|port| port.listeners())
+            .flat_map(|listener| listener.routes.rules())
+    }
+
+    /// How many rules there are; one that several listeners share counts once.
+    pub fn rules_len(&self) -> usize {
+        let ids: HashSet<RuleId> = self.rules().map(|rule| rule.id()).collect();
+        ids.len()
+    }
 }
 
 /// A listener of a Gateway.

@@ -77,7 +77,7 @@ fn holds(wanted: &Match, request: &RequestView<'_>) -> bool {
                     .headers
                     .get_all(&h.name)
                     .iter()
-                    .map(|v| v.to_str().unwrap())
+                    .map(|v| v.to_str().expect("fields are ASCII"))
                     .collect();
                 !values.is_empty() && value_holds(&h.value, &values.join(","))
             })
@@ -90,7 +90,7 @@ fn holds(wanted: &Match, request: &RequestView<'_>) -> bool {
 }
 
 /// Of equal names the first.
-fn firsts<'a, T>(all: &'a [T], name: impl Fn(&T) -> &str) -> Vec<&'a T> {
+fn firsts<T>(all: &[T], name: impl Fn(&T) -> &str) -> Vec<&T> {
     let mut kept: Vec<&T> = Vec::new();
     for one in all {
         if !kept.iter().any(|first| name(first) == name(one)) {

@@ -79,6 +79,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("opentelemetry*", &["rauta-sinks"]),
     // The manifest reader states whether an expression is valid before routing compiles it.
     ("regex", &["rauta-routing", "rauta-gateway-api"]),
+    ("regex-automata", &["rauta-routing"]),
     ("rtrb", &["rauta-core"]),
     ("rustls", &["rauta-proxy"]),
     ("tokio-rustls", &["rauta-proxy"]),

@@ -83,9 +83,7 @@ impl Regexes {
 }
 
 fn compile(patterns: &[&str]) -> Option<meta::Regex> {
-    let config = meta::Config::new()
-        .nfa_size_limit(Some(SET_BYTES_MAX))
-        .hybrid_cache_capacity(SET_BYTES_MAX);
+    let config = meta::Config::new().nfa_size_limit(Some(SET_BYTES_MAX));
     meta::Builder::new()
         .configure(config)
         .build_many(patterns)
