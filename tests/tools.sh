@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes sure that the programs which building and testing call are there. Missing ones are
-# installed where that is allowed (root, apt-get); elsewhere one line names the packages.
+# Makes sure that the programs which building, testing and measuring call are there: `tools.sh` for
+# build and tests, `tools.sh bench` for the bench on top. Missing ones are installed where that is
+# allowed (root, apt-get); elsewhere one line names the packages.
 set -euo pipefail
 
 # program, and the Debian package that brings it
@@ -8,6 +9,14 @@ needs="
 cc gcc
 git git
 "
+if [ "${1:-}" = bench ]; then
+  needs+="
+taskset util-linux
+h2load nghttp2-client
+haproxy haproxy
+nginx nginx-light
+"
+fi
 
 if ! command -v cargo >/dev/null; then
   echo "cargo is missing: install Rust 1.95 or newer from https://rustup.rs" >&2

@@ -28,7 +28,11 @@ fn shares(balancer: &mut Balancer, rule: &Rule, requests: u32) -> Vec<u32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 256,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn every_cycle_gives_each_backend_exactly_its_weight(
