@@ -1,5 +1,8 @@
 //! Socket addresses in a fixed number of bytes.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -64,11 +67,60 @@ impl fmt::Debug for Address {
     }
 }
 
+/// `ip:port`, `[ip]:port` for IPv6, empty for unknown.
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.is_known() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_str("")
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(Self::UNKNOWN);
+        }
+        let address: SocketAddr = text.parse().map_err(de::Error::custom)?;
+        Ok(address.into())
+    }
+}
+
+impl JsonSchema for Address {
+    fn schema_name() -> Cow<'static, str> {
+        "Address".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "`ip:port`, `[ip]:port` for IPv6, empty for unknown.",
+            "type": "string",
+        })
+    }
+}
+
 /// Both ends of one TCP connection, seen from the side that opened it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 pub struct FourTuple {
     /// The end that opened the connection.
     pub source: Address,
     /// The end that accepted it.
     pub destination: Address,
+}
+
+impl FourTuple {
+    /// Is at least one end known?
+    pub fn is_known(&self) -> bool {
+        self.source.is_known() || self.destination.is_known()
+    }
+}
+
+/// `source->destination`: how events of one connection are joined across systems.
+impl fmt::Display for FourTuple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}->{}", self.source, self.destination)
+    }
 }

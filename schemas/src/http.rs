@@ -131,6 +131,32 @@ pub struct TraceContext {
     pub flags: u8,
 }
 
+impl TraceContext {
+    /// The trace id as 32 hexadecimal digits, where there is one.
+    pub fn trace_id_hex(&self) -> Option<String> {
+        hex(&self.trace_id)
+    }
+
+    /// The span id as 16 hexadecimal digits, where there is one.
+    pub fn span_id_hex(&self) -> Option<String> {
+        hex(&self.span_id)
+    }
+}
+
+/// `None` for zeros only: W3C's "there is none".
+fn hex(bytes: &[u8]) -> Option<String> {
+    if bytes.iter().all(|byte| *byte == 0) {
+        return None;
+    }
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+        }
+    }
+    Some(text)
+}
+
 /// Which configuration an exchange met. Each id resolves through [`crate::Names`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Identity {

@@ -1,7 +1,10 @@
 //! Ids: what an event carries instead of a name.
 
+use crate::textual::serde_as_text;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
 macro_rules! name_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -54,9 +57,7 @@ name_id! {
 
 /// One downstream connection, unique in this process: the producing thread in the top 16 bits,
 /// a counter of that thread below.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
@@ -78,9 +79,7 @@ impl ConnectionId {
 
 /// What joins a request's event with its response's: the connection and the request's ordinal on
 /// it, counted from 1 (HTTP/2: in the order of the streams' heads).
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId {
     /// The downstream connection.
     pub connection: ConnectionId,
@@ -101,9 +100,88 @@ impl ExchangeId {
     }
 }
 
+// As a text: a number of 64 bits would lose its last ones in readers that know doubles only.
+serde_as_text!(
+    ConnectionId,
+    "One downstream connection of this process: 16 hexadecimal digits.",
+    "^[0-9a-f]{16}$"
+);
+serde_as_text!(
+    ExchangeId,
+    "One exchange: its connection, then the request's place on it, from 1.",
+    "^[0-9a-f]{16}-[0-9]+$"
+);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Display for ExchangeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.connection, self.ordinal)
+    }
+}
+
+/// A text is not the id of a connection or an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdError;
+
+impl fmt::Display for IdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("id is not of the form 0001000000000007 or 0001000000000007-1")
+    }
+}
+
+impl std::error::Error for IdError {}
+
+impl FromStr for ConnectionId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        // Checked by hand, because the conversion would take a sign.
+        if text.len() != 16 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(IdError);
+        }
+        u64::from_str_radix(text, 16).map(Self).map_err(|_| IdError)
+    }
+}
+
+impl FromStr for ExchangeId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let (connection, ordinal) = text.split_once('-').ok_or(IdError)?;
+        if !ordinal.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(IdError);
+        }
+        Ok(Self {
+            connection: connection.parse()?,
+            ordinal: ordinal.parse().map_err(|_| IdError)?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ids_read_back(thread in any::<u16>(), count in 0..1_u64 << 48, ordinal in any::<u32>()) {
+            let connection = ConnectionId::new(thread, count);
+            let exchange = ExchangeId { connection, ordinal };
+            prop_assert_eq!(connection.thread(), thread);
+            prop_assert_eq!(exchange.to_string().parse(), Ok(exchange));
+        }
+
+        #[test]
+        fn no_text_makes_a_panic(text in "[-+0-9a-fx]{0,30}|.*") {
+            let _parsed = (text.parse::<ConnectionId>(), text.parse::<ExchangeId>());
+        }
+    }
 
     #[test]
     fn a_sample_holds_its_share_of_the_exchanges() {
@@ -119,6 +197,9 @@ mod tests {
         assert_eq!(exchanges(0), 0);
         assert_eq!(exchanges(1_000_000), 100_000);
         let tenth = exchanges(100_000);
-        assert!((9_500..10_500).contains(&tenth), "{tenth} of 100,000 at a tenth");
+        assert!(
+            (9_500..10_500).contains(&tenth),
+            "{tenth} of 100,000 at a tenth"
+        );
     }
 }

@@ -4,6 +4,18 @@
 //! names and places only. It states facts: what was seen, against what, with samples; no guesses
 //! at causes.
 
+mod evidence; // the evidence as it stands in both forms
+mod occurrence; // the form of the platform's later programs
+mod tapio; // the form of its Go programs
+mod text; // message and what failed, in words
+
+pub use evidence::{BaselineDocument, Evidence, ExchangeSample, ObservedDocument};
+pub use occurrence::{
+    Occurrence, OccurrenceContext, OccurrenceEntity, OccurrenceError, OccurrenceNetworkData,
+    Producer,
+};
+pub use tapio::{RAW_DATA_BYTES_MAX, TapioError, TapioEvent, TapioNetworkData, WireOutcome};
+
 use crate::{
     AttemptOutcome, BackendName, EndpointName, ExchangeId, FourTuple, HttpMethod, ListenerName,
     Outcome, Reason, RuleName, Side, Timings, TraceContext,
