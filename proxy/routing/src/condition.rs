@@ -2,14 +2,32 @@
 //! the request is ordinary: one field per header name, no escapes that a regular expression sees.
 
 use crate::{GrpcMethodMatch, HeaderMatch, Match, PathMatch, QueryMatch, RequestView, ValueMatch};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Method};
 use std::borrow::Cow;
 use std::iter;
 use std::str;
 
-impl Match {
-    /// Do all conditions but the path's hold?
-    pub(crate) fn holds_beside_path(&self, request: &RequestView<'_>) -> bool {
+/// A match's conditions beside the path's, on their own: close together for the request path.
+#[derive(Clone, Debug)]
+pub(crate) struct Conditions {
+    method: Option<Method>,
+    headers: Box<[HeaderMatch]>,
+    query: Box<[QueryMatch]>,
+}
+
+impl Conditions {
+    /// The conditions of `m`; `None` where it has none but the path's.
+    pub(crate) fn of(m: &Match) -> Option<Self> {
+        let plain = m.method.is_none() && m.headers.is_empty() && m.query.is_empty();
+        (!plain).then(|| Self {
+            method: m.method.clone(),
+            headers: m.headers.as_slice().into(),
+            query: m.query.as_slice().into(),
+        })
+    }
+
+    /// Do all of them hold?
+    pub(crate) fn hold(&self, request: &RequestView<'_>) -> bool {
         self.method
             .as_ref()
             .is_none_or(|wanted| wanted == request.method)
@@ -18,11 +36,6 @@ impl Match {
                 .iter()
                 .all(|wanted| wanted.holds(request.headers))
             && self.query.iter().all(|wanted| wanted.holds(request.query))
-    }
-
-    /// Has the match no condition but the path's?
-    pub(crate) fn is_plain(&self) -> bool {
-        self.method.is_none() && self.headers.is_empty() && self.query.is_empty()
     }
 }
 

@@ -3,13 +3,14 @@
 use super::RequestView;
 use super::postings::Postings;
 use super::rank::Rank;
+use crate::condition::Conditions;
 use crate::{Match, PathMatch, RouteEntry, Rule};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// One match of one rule of one route. Its number decides ties: candidates are numbered by the
 /// route's age and name, then by rule and match in the order of their lists.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     /// Place in `Candidates::rules`.
     rule: u32,
@@ -18,8 +19,8 @@ pub(crate) struct Candidate {
     pub(crate) rule_index: u32,
     /// Place of the match in its rule.
     pub(crate) match_index: u32,
-    /// No condition but the path's: spares the look at the match.
-    plain: bool,
+    /// `None`: no condition but the path's.
+    conditions: Option<Box<Conditions>>,
 }
 
 /// All candidates of a table, and the lists ("buckets") that its indexes point to.
@@ -61,7 +62,7 @@ impl Candidates {
                             route,
                             rule_index,
                             match_index,
-                            plain: m.is_plain(),
+                            conditions: Conditions::of(m).map(Box::new),
                         }),
                 );
             }
@@ -140,7 +141,10 @@ impl Candidates {
     }
 
     pub(crate) fn holds_beside_path(&self, number: u32, request: &RequestView<'_>) -> bool {
-        self.at(number).plain || self.matched(number).holds_beside_path(request)
+        self.at(number)
+            .conditions
+            .as_ref()
+            .is_none_or(|conditions| conditions.hold(request))
     }
 }
 
