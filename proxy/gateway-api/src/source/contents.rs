@@ -1,6 +1,6 @@
 //! What one file says: its documents, parsed and admitted, each judged on its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
@@ -42,6 +42,17 @@ pub(super) struct Contents {
     /// How many documents have content.
     pub(super) documents: usize,
     pub(super) mistakes: Vec<Mistake>,
+}
+
+impl Contents {
+    /// Every object that the file names, admitted or refused.
+    pub(super) fn named(&self) -> HashSet<&ObjectKey> {
+        self.entries
+            .iter()
+            .map(|entry| &entry.key)
+            .chain(&self.refused)
+            .collect()
+    }
 }
 
 /// What is served from a file already: text by hash, and the object it holds.

@@ -197,9 +197,7 @@ impl FileState {
     }
 
     fn misses_any(&self, contents: &Contents) -> bool {
-        let named = |key: &ObjectKey| {
-            contents.refused.contains(key) || contents.entries.iter().any(|e| e.key == *key)
-        };
-        !contents.refused_unknown && !self.keys.iter().all(named)
+        let named = contents.named();
+        !contents.refused_unknown && self.keys.iter().any(|key| !named.contains(key))
     }
 }

@@ -54,6 +54,11 @@ impl FileSource {
         &self.paths
     }
 
+    /// The files that are known.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.keys().map(PathBuf::as_path)
+    }
+
     /// Looks at every file again and reads those that have changed.
     pub fn read_all(&mut self) -> Reading {
         self.read_at(Instant::now(), &|_| false)
@@ -147,7 +152,7 @@ impl FileSource {
                 again,
             }) => {
                 round.look_again_at(again);
-                let served = self.store.served_from(file);
+                let served = self.store.served(&state.keys);
                 let contents = contents::read(file, &text, &served);
                 let weighed = state.weigh(text, contents, round.now);
                 round.look_again_at(weighed.again);
@@ -176,25 +181,16 @@ impl FileSource {
             let Some(state) = self.files.get_mut(file) else {
                 continue;
             };
-            let kept = |key: &ObjectKey| {
-                !believed.lets_go
-                    || believed.contents.refused_unknown
-                    || believed.contents.refused.contains(key)
-                    || believed
-                        .contents
-                        .entries
+            if believed.lets_go && !believed.contents.refused_unknown {
+                let named = believed.contents.named();
+                round.orphans.extend(
+                    state
+                        .keys
                         .iter()
-                        .any(|entry| entry.key == *key)
-            };
-            let gone: Vec<ObjectKey> = state
-                .keys
-                .iter()
-                .filter(|key| !kept(key))
-                .cloned()
-                .collect();
-            for key in gone {
-                state.keys.remove(&key);
-                round.orphans.insert(key);
+                        .filter(|key| !named.contains(key))
+                        .cloned(),
+                );
+                state.keys.retain(|key| named.contains(key));
             }
             state.shadowed.clear();
         }
@@ -254,6 +250,7 @@ impl FileSource {
             && let Some(state) = self.files.get_mut(&owner)
         {
             state.keys.remove(&key);
+            state.shadowed.insert(key.clone());
         }
         if let Some(state) = self.files.get_mut(file) {
             state.keys.insert(key);
@@ -275,7 +272,7 @@ impl FileSource {
         round.orphans = orphans;
         let heirs = heirs.into_iter().filter_map(|file| {
             let state = self.files.get_mut(&file)?;
-            let served = self.store.served_from(&file);
+            let served = self.store.served(&state.keys);
             let contents = contents::read(&file, &state.text, &served);
             Some((
                 file,

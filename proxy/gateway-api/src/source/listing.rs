@@ -4,6 +4,7 @@
 //! volumes of a ConfigMap (files linked through `..data`) read as plain files. Hidden files,
 //! among them the swap files of editors, are left out.
 
+use std::collections::HashSet;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -20,6 +21,7 @@ const STAMP_GRAIN: Duration = Duration::from_millis(50);
 pub(super) struct Listing {
     /// The files, in order of the given paths and by name within a directory.
     pub(super) files: Vec<PathBuf>,
+    names: HashSet<PathBuf>,
     /// Paths that could not be listed; what was read from below them is still as good as any.
     pub(super) failed: Vec<(PathBuf, io::Error)>,
 }
@@ -27,8 +29,7 @@ pub(super) struct Listing {
 impl Listing {
     /// Whether the absence of `file` says that it is gone.
     pub(super) fn misses(&self, file: &Path) -> bool {
-        !self.files.iter().any(|listed| listed == file)
-            && !self.failed.iter().any(|(path, _)| file.starts_with(path))
+        !self.names.contains(file) && !self.failed.iter().any(|(path, _)| file.starts_with(path))
     }
 }
 
@@ -47,8 +48,8 @@ pub(super) fn list(paths: &[PathBuf]) -> Listing {
             Err(error) => listing.failed.push((path.clone(), error)),
         }
     }
-    let mut seen = std::collections::HashSet::new();
-    listing.files.retain(|file| seen.insert(file.clone()));
+    let names = &mut listing.names;
+    listing.files.retain(|file| names.insert(file.clone()));
     listing
 }
 

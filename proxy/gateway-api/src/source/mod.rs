@@ -7,6 +7,7 @@ mod file_state;
 mod files;
 mod listing;
 mod store;
+mod watch;
 mod yaml;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use files::FileSource;
+pub use watch::WatchHandle;
 
 use crate::object::Change;
 
@@ -78,3 +80,6 @@ impl fmt::Display for Mistake {
         write!(f, ": {}; {}", self.what, self.fix)
     }
 }
+
+#[cfg(test)]
+mod tests;

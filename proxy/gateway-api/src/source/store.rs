@@ -2,7 +2,7 @@
 //!
 //! Turns what files say into changes. Does not decide whether to believe a file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -50,13 +50,12 @@ impl Store {
         self.slots.get(key).and_then(|slot| slot.owner.as_deref())
     }
 
-    /// Texts and keys of everything served from `file`.
-    pub(super) fn served_from(&self, file: &Path) -> Served {
-        let slots = self
-            .slots
+    /// The texts from which the objects of `keys` were read, and what each holds.
+    pub(super) fn served(&self, keys: &BTreeSet<ObjectKey>) -> Served {
+        let slots = keys
             .iter()
-            .filter(|(_, slot)| slot.owner.as_deref() == Some(file));
-        slots.map(|(key, slot)| (slot.text, key.clone())).collect()
+            .filter_map(|key| Some((self.slots.get(key)?.text, key.clone())));
+        slots.collect()
     }
 
     /// Stores an object as its file has it. Refused if an immutable field would change.

@@ -314,3 +314,6 @@ fn core<T: DeserializeOwned + serde::Serialize>(
     }
     core_kinds::typed(root, report)
 }
+
+#[cfg(test)]
+mod tests;
