@@ -29,7 +29,7 @@ fn one_backend_stands_behind_one_address() {
     assert_eq!(port.address.to_string(), "127.0.0.1:8080");
     assert_eq!(port.protocol, PortProtocol::Http);
     assert_eq!(port.public_port, 8080);
-    let routes = port.listeners[0].routes.routes();
+    let routes = port.listeners()[0].routes.routes();
     let rule = &routes[0].rules[0].rule;
     assert_eq!(rule.name.name().template, "/*");
     let BackendTarget::Backend(name) = &rule.backends[0].target else {
@@ -51,7 +51,7 @@ fn a_certificate_makes_the_listener_https() {
         .expect("starts");
     let port = &controller.snapshot().expect("compiled").ports[0];
     assert_eq!(port.protocol, PortProtocol::Https);
-    let tls = port.listeners[0].tls.as_ref().expect("has TLS");
+    let tls = port.listeners()[0].tls.as_ref().expect("has TLS");
     assert_eq!(tls.certificates[0].chain.len(), 1);
 }
 

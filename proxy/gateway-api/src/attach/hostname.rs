@@ -5,18 +5,10 @@ use rauta_routing::Hostname;
 /// The hostnames that both match, as one pattern; `None` where there are none.
 /// An absent listener hostname matches every one.
 pub(super) fn intersection(listener: Option<&Hostname>, route: &Hostname) -> Option<Hostname> {
-    use Hostname::{Exact, Wildcard};
-    let Some(listener) = listener else {
-        return Some(route.clone());
-    };
-    let (narrow, wide) = match (listener, route) {
-        (Exact(a), Exact(b)) => return (a == b).then(|| route.clone()),
-        (Exact(_), Wildcard(wide)) => (listener, wide),
-        (Wildcard(wide), Exact(_)) => (route, wide),
-        (Wildcard(a), Wildcard(b)) if a.len() >= b.len() => (listener, b),
-        (Wildcard(a), Wildcard(_)) => (route, a),
-    };
-    covers(wide, narrow).then(|| narrow.clone())
+    match listener {
+        None => Some(route.clone()),
+        Some(listener) => listener.intersection(route),
+    }
 }
 
 /// Whether some request could match both.
@@ -24,15 +16,6 @@ pub(super) fn overlap(a: Option<&Hostname>, b: Option<&Hostname>) -> bool {
     match b {
         None => true,
         Some(b) => intersection(a, b).is_some(),
-    }
-}
-
-/// Whether the wildcard with that suffix (`.example.com`) matches all of `narrow`. A wildcard
-/// stands for one or more labels, never for none.
-fn covers(suffix: &str, narrow: &Hostname) -> bool {
-    match narrow {
-        Hostname::Exact(name) => name.len() > suffix.len() && name.ends_with(suffix),
-        Hostname::Wildcard(inner) => inner.ends_with(suffix),
     }
 }
 

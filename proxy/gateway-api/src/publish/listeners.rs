@@ -5,9 +5,8 @@ use super::work::ListenerKey;
 use crate::attach::{GatewayState, ListenerState};
 use crate::object::ObjectKey;
 use crate::translate::Seed;
-use rauta_routing::{Hostname, Listener, Port, PortProtocol, RouteTable};
+use rauta_routing::{Listener, Port, PortProtocol, RouteTable};
 use rauta_schemas::{ListenerName, Names};
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -82,28 +81,8 @@ struct PortPlan {
 }
 
 impl PortPlan {
-    fn build(mut self, address: SocketAddr) -> Port {
-        self.listeners.sort_by(|a, b| {
-            let rank = |listener: &Arc<Listener>| specificity(listener.hostname.as_ref());
-            rank(a)
-                .cmp(&rank(b))
-                .then_with(|| a.hostname.cmp(&b.hostname))
-        });
-        Port {
-            address,
-            protocol: self.protocol,
-            public_port: self.public_port,
-            listeners: self.listeners,
-        }
-    }
-}
-
-/// Orders exact hostnames first, then wildcards from long to short, then none.
-fn specificity(hostname: Option<&Hostname>) -> (u8, Reverse<usize>) {
-    match hostname {
-        Some(Hostname::Exact(name)) => (0, Reverse(name.len())),
-        Some(Hostname::Wildcard(suffix)) => (1, Reverse(suffix.len())),
-        None => (2, Reverse(0)),
+    fn build(self, address: SocketAddr) -> Port {
+        Port::new(address, self.protocol, self.public_port, self.listeners)
     }
 }
 
@@ -196,7 +175,7 @@ fn same_listener(old: &Listener, new: &Listener) -> bool {
 fn same_port(old: &Port, new: &Port) -> bool {
     old.protocol == new.protocol
         && old.public_port == new.public_port
-        && same_all(&old.listeners, &new.listeners)
+        && same_all(old.listeners(), new.listeners())
 }
 
 fn same_all<T>(old: &[Arc<T>], new: &[Arc<T>]) -> bool {

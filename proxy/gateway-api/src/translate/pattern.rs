@@ -1,36 +1,24 @@
-//! Regular expressions: anchored at both ends, of bounded size.
+//! Regular expressions of matches: what is wrong with one, in a line.
 
-use regex::{Regex, RegexBuilder};
-
-/// How large a compiled expression may get, bytes. `regex` runs in time linear in the text, so
-/// that size is all that needs a bound.
-const SIZE_MAX: usize = 256 * 1024;
+use rauta_routing::anchored_regex;
+use regex::Regex;
 
 /// Compiles an expression that has to match a whole value.
 pub(super) fn whole(expression: &str) -> Result<Regex, String> {
-    // For itself first: parentheses that close what they did not open would escape the anchors.
-    compile(expression)?;
-    compile(&format!("^(?:{expression})$"))
-}
-
-fn compile(expression: &str) -> Result<Regex, String> {
-    RegexBuilder::new(expression)
-        .size_limit(SIZE_MAX)
-        .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(limit) => {
-                format!("the regular expression needs more than {limit} bytes: make it smaller")
-            }
-            other => {
-                // The parser draws a picture of several lines; its last one says what is wrong.
-                let text = other.to_string();
-                let last = text.lines().last().unwrap_or_default();
-                format!(
-                    "{expression:?} is not a regular expression: {}",
-                    last.trim_start_matches("error: ")
-                )
-            }
-        })
+    anchored_regex(expression).map_err(|error| match error {
+        regex::Error::CompiledTooBig(limit) => {
+            format!("the regular expression needs more than {limit} bytes: make it smaller")
+        }
+        other => {
+            // The parser draws a picture of several lines; its last one says what is wrong.
+            let text = other.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            format!(
+                "{expression:?} is not a regular expression: {}",
+                last.trim_start_matches("error: ")
+            )
+        }
+    })
 }
 
 #[cfg(test)]
