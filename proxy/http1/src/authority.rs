@@ -52,9 +52,8 @@ impl Authority {
             return Err(RequestError::Authority);
         }
         let host_len = u16::try_from(host.len()).map_err(|_| RequestError::Authority)?;
-        let lowered = host
-            .bytes()
-            .any(|byte| byte.is_ascii_uppercase())
+        let lowered = parts
+            .has_upper_case
             .then(|| host.to_ascii_lowercase().into_boxed_str());
         Ok(Self {
             received,
@@ -104,46 +103,69 @@ struct Parts {
     host_end: usize,
     /// Where the authority ends, an empty port left out.
     end: usize,
+    has_upper_case: bool,
     port: Option<u16>,
 }
 
 fn split(bytes: &[u8]) -> Option<Parts> {
-    let host_end = match bytes {
+    let (host_end, has_upper_case) = match bytes {
         [b'[', rest @ ..] => {
             let closing = memchr::memchr(b']', rest)?;
             let address = std::str::from_utf8(&rest[..closing]).ok()?;
             address.parse::<Ipv6Addr>().ok()?;
-            closing + 2
+            (
+                closing + 2,
+                address.bytes().any(|byte| byte.is_ascii_uppercase()),
+            )
         }
         _ => {
-            let name = bytes
-                .iter()
-                .position(|&byte| byte == b':')
-                .unwrap_or(bytes.len());
-            let plain =
-                |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-            if !bytes[..name].iter().all(plain) {
-                return None;
-            }
-            name
+            let classes = bytes.iter().map(|&byte| NAME[usize::from(byte)]);
+            let name = classes.take_while(|&class| class != OTHER);
+            name.fold((0, false), |(len, upper), class| {
+                (len + 1, upper | (class == UPPER))
+            })
         }
     };
     match &bytes[host_end..] {
         [] | [b':'] => Some(Parts {
             host_end,
             end: host_end,
+            has_upper_case,
             port: None,
         }),
         [b':', digits @ ..] => Some(Parts {
             host_end,
             end: bytes.len(),
+            has_upper_case,
             port: Some(port(digits)?),
         }),
         _ => None,
     }
 }
 
+/// Byte classes of a host name.
+const OTHER: u8 = 0;
+const PLAIN: u8 = 1;
+const UPPER: u8 = 2;
+
+const NAME: [u8; 256] = {
+    let mut table = [OTHER; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => PLAIN,
+            b'A'..=b'Z' => UPPER,
+            _ => OTHER,
+        };
+        byte += 1;
+    }
+    table
+};
+
 fn port(digits: &[u8]) -> Option<u16> {
+    if digits.len() > "65535".len() {
+        return None;
+    }
     digits.iter().try_fold(0u16, |number, &byte| {
         let digit = byte.is_ascii_digit().then(|| u16::from(byte - b'0'))?;
         number.checked_mul(10)?.checked_add(digit)
@@ -202,6 +224,7 @@ mod tests {
             "a:65536",
             "a:-1",
             "a:8o",
+            "a:000080",
             "a:80:80",
             "a b",
             "a\t",

@@ -1,17 +1,11 @@
 //! Fields that end at the next hop (RFC 9110 section 7.6.1): Connection options read, and
 //! everything hop-by-hop taken out. Fields that RAUTA adds itself are added afterwards.
 
-use http::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{HeaderMap, HeaderName, HeaderValue, TE};
 use smallvec::SmallVec;
 
 use crate::grammar::{is_token, list};
 use crate::{RequestError, ResponseError};
-
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// More options than this in one head are an attempt at something else.
 const OPTIONS_MAX: usize = 32;
@@ -30,27 +24,46 @@ pub(crate) struct ConnectionOptions {
 pub(crate) struct BadOption;
 
 impl ConnectionOptions {
-    /// Reads one Connection field's value. Empty list elements are legal (section 5.6.1).
-    pub(crate) fn read(&mut self, value: &[u8]) -> Result<(), BadOption> {
+    /// Reads one Connection field's value; says whether it names other fields, which are then to be
+    /// taken out with it. Empty list elements are legal (section 5.6.1).
+    pub(crate) fn read(&mut self, value: &[u8]) -> Result<bool, BadOption> {
+        let mut names_fields = false;
         for option in list(value).filter(|option| !option.is_empty()) {
             self.count += 1;
-            if self.count > OPTIONS_MAX || !is_token(option) || is_essential(option) {
-                return Err(BadOption);
-            }
-            if option.eq_ignore_ascii_case(b"close") {
-                self.close = true;
-            } else if option.eq_ignore_ascii_case(b"keep-alive") {
-                self.keep_alive = true;
-            } else if option.eq_ignore_ascii_case(b"upgrade") {
-                self.upgrade = true;
+            match Known::of(option) {
+                _ if self.count > OPTIONS_MAX => return Err(BadOption),
+                Some(Known::Close) => self.close = true,
+                Some(Known::KeepAlive) => self.keep_alive = true,
+                Some(Known::Upgrade) => (self.upgrade, names_fields) = (true, true),
+                None if is_essential(option) || !is_token(option) => return Err(BadOption),
+                None => names_fields = true,
             }
         }
-        Ok(())
+        Ok(names_fields)
     }
 
     /// Whether the connection lives on after this message (RFC 9112 section 9.3).
     pub(crate) fn persists(self, version: http::Version) -> bool {
         !self.close && (self.keep_alive || version == http::Version::HTTP_11)
+    }
+}
+
+/// Connection options with a meaning of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Close,
+    KeepAlive,
+    Upgrade,
+}
+
+impl Known {
+    fn of(option: &[u8]) -> Option<Self> {
+        match option.len() {
+            5 if option.eq_ignore_ascii_case(b"close") => Some(Self::Close),
+            7 if option.eq_ignore_ascii_case(b"upgrade") => Some(Self::Upgrade),
+            10 if option.eq_ignore_ascii_case(b"keep-alive") => Some(Self::KeepAlive),
+            _ => None,
+        }
     }
 }
 
@@ -82,23 +95,30 @@ pub fn strip_response_hop_by_hop(headers: &mut HeaderMap) -> Result<(), Response
 
 fn strip(headers: &mut HeaderMap) -> Result<(), BadOption> {
     // One pass over the names is cheaper than a failing lookup for each candidate.
-    let mut found: SmallVec<[HeaderName; 8]> = SmallVec::new();
+    let mut found: SmallVec<[HeaderName; 4]> = SmallVec::new();
     let mut wants_trailers = false;
     for (name, value) in headers.iter() {
-        if *name == CONNECTION {
-            ConnectionOptions::default().read(value.as_bytes())?;
-            found.extend(named_fields(value.as_bytes()));
-        } else if *name == TE {
-            wants_trailers |= asks_for_trailers(value.as_bytes());
-        } else if !is_hop_by_hop(name) {
-            continue;
+        match name.as_str() {
+            "connection" => {
+                ConnectionOptions::default().read(value.as_bytes())?;
+                found.extend(named_fields(value.as_bytes()));
+            }
+            "te" => {
+                wants_trailers |= asks_for_trailers(value.as_bytes());
+                if value == "trailers" {
+                    continue;
+                }
+            }
+            "http2-settings" | "keep-alive" | "proxy-connection" | "transfer-encoding"
+            | "upgrade" => {}
+            _ => continue,
         }
         found.push(name.clone());
     }
     for name in found {
         headers.remove(name);
     }
-    if wants_trailers {
+    if wants_trailers && !headers.contains_key(TE) {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     Ok(())
@@ -106,22 +126,9 @@ fn strip(headers: &mut HeaderMap) -> Result<(), BadOption> {
 
 /// The fields that a Connection value names, without the options that name none or go anyway.
 fn named_fields(value: &[u8]) -> impl Iterator<Item = HeaderName> {
-    let goes_anyway = |option: &[u8]| {
-        [&b"close"[..], b"keep-alive", b"upgrade"]
-            .iter()
-            .any(|known| option.eq_ignore_ascii_case(known))
-    };
     list(value)
-        .filter(move |option| !goes_anyway(option))
+        .filter(|option| Known::of(option).is_none())
         .filter_map(|option| HeaderName::from_bytes(option).ok())
-}
-
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    *name == UPGRADE
-        || *name == TRANSFER_ENCODING
-        || *name == KEEP_ALIVE
-        || *name == PROXY_CONNECTION
-        || *name == HTTP2_SETTINGS
 }
 
 pub(crate) fn asks_for_trailers(te: &[u8]) -> bool {

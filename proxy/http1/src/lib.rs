@@ -23,6 +23,7 @@ mod fields; // a field section, as ranges of the buffer
 mod grammar; // bytes, tokens, lists, numbers
 mod hop; // Connection options and hop-by-hop fields
 mod limits; // every bound, with its default
+mod names; // field names ready made
 mod request; // the one validated request
 mod response; // a backend's response head
 mod target; // request targets

@@ -3,14 +3,13 @@
 //! 101 was due.
 
 use bytes::BytesMut;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
-};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Version};
 
-use crate::fields::{self, Fault};
+use crate::fields::{self, Fault, Fields};
 use crate::grammar::{self, TransferCoding};
 use crate::hop::{BadOption, ConnectionOptions};
+use crate::names;
 use crate::{Limits, ResponseBody, ResponseError};
 
 /// A response head. Interim responses (1xx) are given as such: the caller forwards or drops 100 and
@@ -22,7 +21,8 @@ pub struct Response {
     /// HTTP/1.0 or HTTP/1.1.
     pub version: Version,
     /// All fields but Content-Length and Transfer-Encoding, hop-by-hop ones included (see
-    /// [`crate::strip_response_hop_by_hop`]).
+    /// [`crate::strip_response_hop_by_hop`]); a Connection field that names no other field is left
+    /// out as well.
     pub headers: HeaderMap,
     /// How the body ends, the request's method considered.
     pub body: ResponseBody,
@@ -55,23 +55,28 @@ impl Response {
         let Some(line) = status_line(window)? else {
             return incomplete;
         };
-        let Some(section) = fields::parse(&window[line.len..], limits.fields)? else {
+        let mut fields = Fields::new();
+        let Some(len) = fields::parse(&window[line.len..], limits.fields, &mut fields)? else {
             return incomplete;
         };
-        let head = buf
-            .split_to(line.len + section.len)
-            .freeze()
-            .slice(line.len..);
+        let head = buf.split_to(line.len + len).freeze().slice(line.len..);
         let mut framing = Framing::default();
-        let mut headers = HeaderMap::with_capacity(section.fields.len());
-        for field in &section.fields {
-            let name =
-                HeaderName::from_bytes(field.name(&head)).map_err(|_| ResponseError::FieldName)?;
-            if framing.note(&name, field.value(&head))? {
-                let value = HeaderValue::from_maybe_shared(field.shared_value(&head))
-                    .map_err(|_| ResponseError::FieldValue)?;
-                headers.append(name, value);
-            }
+        let mut headers = HeaderMap::with_capacity(fields.len());
+        for field in &fields {
+            let name = field.name(&head);
+            let name = match names::ready_made(name) {
+                Some(name) => name,
+                None => {
+                    let name =
+                        HeaderName::from_bytes(name).map_err(|_| ResponseError::FieldName)?;
+                    if !framing.note(&name, field.value(&head))? {
+                        continue;
+                    }
+                    name
+                }
+            };
+            let value = HeaderValue::from_maybe_shared(field.shared_value(&head));
+            headers.append(name, value.map_err(|_| ResponseError::FieldValue)?);
         }
         framing.judge(line, headers, request_method).map(Some)
     }
@@ -88,32 +93,31 @@ struct Framing {
 impl Framing {
     /// Takes note of one field; says whether it belongs in the header map.
     fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<bool, ResponseError> {
-        if *name == CONTENT_LENGTH {
-            // Equal values may be taken for one (RFC 9110 section 8.6), also within a list.
-            for element in grammar::list(value) {
-                let length = grammar::decimal(element).ok_or(ResponseError::ContentLength)?;
-                if self
-                    .content_length
-                    .replace(length)
-                    .is_some_and(|before| before != length)
-                {
-                    return Err(ResponseError::ContentLength);
+        match name.as_str() {
+            "content-length" => {
+                // Equal values may be taken for one (RFC 9110 section 8.6), also within a list.
+                for element in grammar::list(value) {
+                    let length = grammar::decimal(element).ok_or(ResponseError::ContentLength)?;
+                    let before = self.content_length.replace(length);
+                    if before.is_some_and(|before| before != length) {
+                        return Err(ResponseError::ContentLength);
+                    }
                 }
+                Ok(false)
             }
-            return Ok(false);
-        }
-        if *name == TRANSFER_ENCODING {
-            if self.chunked || grammar::transfer_coding(value) != TransferCoding::Chunked {
-                return Err(ResponseError::TransferCoding);
+            "transfer-encoding" => {
+                if self.chunked || grammar::transfer_coding(value) != TransferCoding::Chunked {
+                    return Err(ResponseError::TransferCoding);
+                }
+                self.chunked = true;
+                Ok(false)
             }
-            self.chunked = true;
-            return Ok(false);
+            "connection" => {
+                let read = self.connection.read(value);
+                read.map_err(|BadOption| ResponseError::ConnectionOption)
+            }
+            _ => Ok(true),
         }
-        if *name == CONNECTION {
-            let read = self.connection.read(value);
-            read.map_err(|BadOption| ResponseError::ConnectionOption)?;
-        }
-        Ok(true)
     }
 
     /// RFC 9112 section 6.3 for responses.

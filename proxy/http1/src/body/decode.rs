@@ -67,7 +67,8 @@ impl BodyDecoder {
         Self::with(state, limits.body_bytes.unwrap_or(u64::MAX), limits)
     }
 
-    /// A decoder for a response's body. `limits.body_bytes` bounds requests only.
+    /// A decoder for a response's body. The bounds on length and on chunk overhead are for
+    /// requests only: a backend may stream small pieces for days.
     #[must_use]
     pub fn for_response(body: ResponseBody, limits: &Limits) -> Self {
         let state = match body {
@@ -76,7 +77,10 @@ impl BodyDecoder {
             ResponseBody::Chunked => State::Size,
             ResponseBody::UntilClose => State::UntilClose,
         };
-        Self::with(state, u64::MAX, limits)
+        Self {
+            overhead: u64::MAX,
+            ..Self::with(state, u64::MAX, limits)
+        }
     }
 
     fn with(state: State, allowance: u64, limits: &Limits) -> Self {
@@ -207,8 +211,9 @@ impl BodyDecoder {
 
     fn trailers(&mut self, buf: &mut BytesMut) -> Result<Decoded, BodyError> {
         let window = &buf[..buf.len().min(self.trailer_bytes)];
-        let parsed = fields::parse(window, self.trailer_fields).map_err(|_| BodyError::Trailer)?;
-        let Some(section) = parsed else {
+        let mut fields = fields::Fields::new();
+        let parsed = fields::parse(window, self.trailer_fields, &mut fields);
+        let Some(len) = parsed.map_err(|_| BodyError::Trailer)? else {
             let full = buf.len() >= self.trailer_bytes;
             return if full {
                 Err(BodyError::Trailer)
@@ -216,10 +221,10 @@ impl BodyDecoder {
                 Ok(Decoded::NeedMore)
             };
         };
-        let bytes = buf.split_to(section.len).freeze();
+        let bytes = buf.split_to(len).freeze();
         self.state = State::Done;
         let mut map = HeaderMap::new();
-        for field in &section.fields {
+        for field in &fields {
             let name =
                 HeaderName::from_bytes(field.name(&bytes)).map_err(|_| BodyError::Trailer)?;
             if trailers::is_allowed(name.as_str()) {

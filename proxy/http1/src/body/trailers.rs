@@ -17,8 +17,12 @@ pub fn filter_trailers(trailers: &mut HeaderMap) -> usize {
     before - trailers.len()
 }
 
-/// Whether a field may stand in a trailer section; `name` in lower case.
+/// Whether a field may stand in a trailer section; `name` in lower case. An underscore counts as
+/// the hyphen that some readers take it for.
 pub(super) fn is_allowed(name: &str) -> bool {
+    if name.as_bytes().contains(&b'_') {
+        return is_allowed(&name.replace('_', "-"));
+    }
     FORBIDDEN.binary_search(&name).is_err()
         && !["access-control-", "if-", "proxy-", "x-forwarded-"]
             .iter()
@@ -91,12 +95,13 @@ mod tests {
             "authorization",
             "x-forwarded-for",
             "if-match",
+            "content_length",
             "grpc-status",
         ] {
             trailers.append(name, http::HeaderValue::from_static("0"));
             trailers.append(name, http::HeaderValue::from_static("1"));
         }
-        assert_eq!(filter_trailers(&mut trailers), 10);
+        assert_eq!(filter_trailers(&mut trailers), 12);
         assert_eq!(
             trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
             ["grpc-status"]

@@ -2,10 +2,7 @@
 //! share. A [`Draft`] is the only thing a [`Request`] can be made of.
 
 use bytes::Bytes;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::Scheme;
 use http::{Method, Version};
 
@@ -50,40 +47,40 @@ impl Facts {
         value: &HeaderValue,
         limits: &Limits,
     ) -> Result<bool, RequestError> {
-        if *name == HOST {
-            return self
-                .note_host(Bytes::copy_from_slice(value.as_bytes()))
-                .map(|()| false);
-        }
-        if *name == CONTENT_LENGTH {
-            let length = grammar::decimal(value.as_bytes()).ok_or(RequestError::ContentLength)?;
-            return match self.content_length.replace(length) {
-                // Equal values could be collapsed (RFC 9110 section 8.6); strictness is simpler.
-                Some(_) => Err(RequestError::DuplicateContentLength),
-                None => Ok(false),
-            };
-        }
-        if *name == TRANSFER_ENCODING {
-            return self.note_transfer_encoding(value).map(|()| false);
-        }
-        if *name == EXPECT {
-            if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
-                return Err(RequestError::Expectation);
+        match name.as_str() {
+            "host" => {
+                self.note_host(Bytes::copy_from_slice(value.as_bytes()))?;
+                return Ok(false);
             }
-            self.expect_continue = true;
-            return Ok(false);
-        }
-        if *name == CONNECTION {
-            let read = self.connection.read(value.as_bytes());
-            read.map_err(|hop::BadOption| RequestError::ConnectionOption)?;
-        } else if *name == UPGRADE {
-            self.upgrade = hop::upgrade_without_h2c(value);
-            self.upgrades = self.upgrades.saturating_add(1);
-        } else if *name == TE {
-            self.accepts_trailers |= hop::asks_for_trailers(value.as_bytes());
-        } else if drops_underscore(name, limits.underscores) {
-            self.dropped = self.dropped.saturating_add(1);
-            return Ok(false);
+            "content-length" => {
+                let length = grammar::decimal(value.as_bytes());
+                let length = length.ok_or(RequestError::ContentLength)?;
+                // Equal values could be collapsed (RFC 9110 section 8.6); strictness is simpler.
+                return match self.content_length.replace(length) {
+                    Some(_) => Err(RequestError::DuplicateContentLength),
+                    None => Ok(false),
+                };
+            }
+            "transfer-encoding" => return self.note_transfer_encoding(value).map(|()| false),
+            "expect" => {
+                self.expect_continue = value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+                let known = self.expect_continue.then_some(false);
+                return known.ok_or(RequestError::Expectation);
+            }
+            "connection" => {
+                let read = self.connection.read(value.as_bytes());
+                return read.map_err(|hop::BadOption| RequestError::ConnectionOption);
+            }
+            "upgrade" => {
+                self.upgrade = hop::upgrade_without_h2c(value);
+                self.upgrades = self.upgrades.saturating_add(1);
+            }
+            "te" => self.accepts_trailers |= hop::asks_for_trailers(value.as_bytes()),
+            other if drops_underscore(other, limits.underscores) => {
+                self.dropped = self.dropped.saturating_add(1);
+                return Ok(false);
+            }
+            _ => {}
         }
         Ok(true)
     }
@@ -200,9 +197,8 @@ impl Draft {
 }
 
 /// Whether the field goes because a backend could take its underscores for hyphens.
-fn drops_underscore(name: &HeaderName, underscores: Underscores) -> bool {
-    let name = name.as_str();
-    memchr::memchr(b'_', name.as_bytes()).is_some()
+fn drops_underscore(name: &str, underscores: Underscores) -> bool {
+    name.as_bytes().contains(&b'_')
         && match underscores {
             Underscores::Keep => false,
             Underscores::DropAll => true,

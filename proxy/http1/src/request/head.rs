@@ -5,8 +5,9 @@ use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 
 use super::Request;
 use super::draft::{Draft, Facts};
-use super::line::{self, RequestLine};
-use crate::fields::{self, Fault, Section};
+use super::line;
+use crate::fields::{self, Fault, Field, Fields};
+use crate::names;
 use crate::target::Form;
 use crate::{Authority, Limits, RequestError, Target};
 
@@ -18,19 +19,25 @@ impl Request {
     /// The reason to refuse the request; the connection cannot be read any further.
     pub fn parse(buf: &mut BytesMut, limits: &Limits) -> Result<Option<Self>, RequestError> {
         let window = &buf[..buf.len().min(limits.head_bytes)];
-        let Some((line, section)) = scan(window, limits)? else {
-            // What is not complete within the limit never will be.
-            let full = buf.len() >= limits.head_bytes;
-            return if full {
-                Err(RequestError::HeadTooLarge)
-            } else {
-                Ok(None)
-            };
+        let full = buf.len() >= limits.head_bytes;
+        // What is not complete within the limit never will be.
+        let incomplete = if full {
+            Err(RequestError::HeadTooLarge)
+        } else {
+            Ok(None)
+        };
+        let Some(line) = line::parse(window, limits.target_bytes)? else {
+            return incomplete;
+        };
+        let mut fields = Fields::new();
+        let section = &window[line.len..];
+        let Some(section_len) = fields::parse(section, limits.fields, &mut fields)? else {
+            return incomplete;
         };
         let line_bytes = buf.split_to(line.len).freeze();
-        let section_bytes = buf.split_to(section.len).freeze();
+        let section_bytes = buf.split_to(section_len).freeze();
         let mut facts = Facts::default();
-        let headers = headers(&section, &section_bytes, &mut facts, limits)?;
+        let headers = headers(&fields, &section_bytes, &mut facts, limits)?;
         let target_bytes = line_bytes.slice(line.target);
         let mut draft = Draft {
             target: Target::from_form(&line.form, &target_bytes, &line.method)?,
@@ -53,35 +60,35 @@ impl Request {
     }
 }
 
-fn scan(window: &[u8], limits: &Limits) -> Result<Option<(RequestLine, Section)>, RequestError> {
-    let Some(line) = line::parse(window, limits.target_bytes)? else {
-        return Ok(None);
-    };
-    let section = fields::parse(&window[line.len..], limits.fields)?;
-    Ok(section.map(|section| (line, section)))
-}
-
 fn headers(
-    section: &Section,
+    fields: &Fields,
     bytes: &Bytes,
     facts: &mut Facts,
     limits: &Limits,
 ) -> Result<HeaderMap, RequestError> {
-    let mut headers = HeaderMap::with_capacity(section.fields.len());
-    for field in &section.fields {
-        let name =
-            HeaderName::from_bytes(field.name(bytes)).map_err(|_| RequestError::FieldName)?;
+    let mut headers = HeaderMap::with_capacity(fields.len());
+    for field in fields {
+        let name = field.name(bytes);
+        if let Some(name) = names::ready_made(name) {
+            headers.append(name, value(field, bytes)?);
+            continue;
+        }
+        let name = HeaderName::from_bytes(name).map_err(|_| RequestError::FieldName)?;
         if name == HOST {
             facts.note_host(field.shared_value(bytes))?;
             continue;
         }
-        let value = HeaderValue::from_maybe_shared(field.shared_value(bytes))
-            .map_err(|_| RequestError::FieldValue)?;
+        let value = value(field, bytes)?;
         if facts.note(&name, &value, limits)? {
             headers.append(name, value);
         }
     }
     Ok(headers)
+}
+
+fn value(field: &Field, bytes: &Bytes) -> Result<HeaderValue, RequestError> {
+    let value = HeaderValue::from_maybe_shared(field.shared_value(bytes));
+    value.map_err(|_| RequestError::FieldValue)
 }
 
 impl From<Fault> for RequestError {
@@ -115,5 +122,20 @@ impl HeadScan {
     /// Starts over after a head was taken.
     pub fn reset(&mut self) {
         self.seen = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dripping_head_is_parsed_once_per_line() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n";
+        let (mut scan, limits) = (HeadScan::default(), Limits::default());
+        let worth = |len: &usize| scan.is_worth_parsing(&head[..*len], &limits);
+        assert_eq!((1..=head.len()).filter(worth).count(), 1 + 4);
+        scan.reset();
+        assert!(scan.is_worth_parsing(head, &limits));
     }
 }

@@ -29,8 +29,8 @@ pub struct Request {
     /// HTTP/1.0, HTTP/1.1 or HTTP/2; a higher minor version of HTTP/1 counts as HTTP/1.1.
     pub version: Version,
     /// All other fields, hop-by-hop ones included (see [`crate::strip_hop_by_hop`]). Host,
-    /// Content-Length, Transfer-Encoding and Expect are not among them: `authority`, `body` and
-    /// `expect_continue` say what they said.
+    /// Content-Length, Transfer-Encoding, Expect, and Connection where it names no other field are
+    /// not among them: `authority`, `body`, `expect_continue` and `keep_alive` say what they said.
     pub headers: HeaderMap,
     /// How the body ends.
     pub body: BodyLength,
