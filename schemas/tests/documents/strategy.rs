@@ -357,6 +357,36 @@ fn subject() -> impl Strategy<Value = Subject> {
     })
 }
 
+fn observed() -> impl Strategy<Value = Observed> {
+    let unit = select(vec![Unit::Ms, Unit::Ratio, Unit::Count]);
+    let chance = option::of(number());
+    (number(), unit, number(), any::<[u64; 4]>(), chance).prop_map(
+        |(value, unit, threshold, counts, chance)| Observed {
+            value,
+            unit,
+            threshold,
+            affected: counts[0],
+            open: counts[1],
+            total: counts[2],
+            chance,
+            lost: counts[3],
+        },
+    )
+}
+
+fn baseline() -> impl Strategy<Value = Baseline> {
+    let quantile = option::of(Just(0.99));
+    (number(), quantile, any::<[u64; 2]>(), any::<bool>()).prop_map(
+        |(value, quantile, counts, is_learnt)| Baseline {
+            value,
+            quantile,
+            samples: counts[0],
+            window_ns: counts[1],
+            is_learnt,
+        },
+    )
+}
+
 pub(crate) fn anomaly() -> impl Strategy<Value = ObserverEvent> {
     let kind = select(AnomalyKind::ALL.to_vec());
     let phase = select(vec![Phase::Firing, Phase::Cleared]);
@@ -367,68 +397,28 @@ pub(crate) fn anomaly() -> impl Strategy<Value = ObserverEvent> {
         Severity::Error,
         Severity::Critical,
     ]);
-    let how = (
-        kind,
-        phase,
-        severity,
-        select(Side::ALL),
-        select(Reason::ALL),
-    );
-    let unit = select(vec![Unit::Ms, Unit::Ratio, Unit::Count]);
-    let observed = (
-        number(),
-        unit,
-        number(),
-        any::<[u64; 4]>(),
-        option::of(number()),
-    );
-    let baseline = (
-        number(),
-        option::of(Just(0.99)),
-        any::<[u64; 2]>(),
-        any::<bool>(),
-    );
+    let fault = (select(Side::ALL), select(Reason::ALL));
+    let how = (kind, phase, severity, fault);
     let rest = (any::<u128>(), any::<[u64; 4]>(), ".{0,1500}");
-    (
-        how,
-        observed,
-        option::of(baseline),
-        rest,
-        subject(),
-        vec(sample(), 0..=SAMPLES_MAX),
+    let samples = vec(sample(), 0..=SAMPLES_MAX);
+    let found = (observed(), option::of(baseline()), samples);
+    (how, found, rest, subject()).prop_map(
+        |(how, (observed, baseline, samples), (random, numbers, key), subject)| ObserverEvent {
+            id: Ulid::from(random),
+            kind: how.0,
+            phase: how.1,
+            severity: how.2,
+            key,
+            first_ns: numbers[0],
+            last_ns: numbers[1],
+            window_ns: numbers[2],
+            count: numbers[3],
+            side: how.3.0,
+            reason: how.3.1,
+            subject,
+            baseline,
+            observed,
+            samples,
+        },
     )
-        .prop_map(
-            |(how, observed, baseline, (random, numbers, key), subject, samples)| ObserverEvent {
-                id: Ulid::from(random),
-                kind: how.0,
-                phase: how.1,
-                severity: how.2,
-                key,
-                first_ns: numbers[0],
-                last_ns: numbers[1],
-                window_ns: numbers[2],
-                count: numbers[3],
-                side: how.3,
-                reason: how.4,
-                subject,
-                baseline: baseline.map(|(value, quantile, counts, is_learnt)| Baseline {
-                    value,
-                    quantile,
-                    samples: counts[0],
-                    window_ns: counts[1],
-                    is_learnt,
-                }),
-                observed: Observed {
-                    value: observed.0,
-                    unit: observed.1,
-                    threshold: observed.2,
-                    affected: observed.3[0],
-                    open: observed.3[1],
-                    total: observed.3[2],
-                    chance: observed.4,
-                    lost: observed.3[3],
-                },
-                samples,
-            },
-        )
 }
