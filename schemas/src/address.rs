@@ -124,3 +124,50 @@ impl fmt::Display for FourTuple {
         write!(f, "{}->{}", self.source, self.destination)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::net::Ipv4Addr;
+
+    proptest! {
+        #[test]
+        fn addresses_come_back_as_they_went_in(
+            v4 in any::<[u8; 4]>(), v6 in any::<[u8; 16]>(), port in any::<u16>(),
+        ) {
+            for ip in [IpAddr::from(v4), IpAddr::from(v6).to_canonical()] {
+                let address = SocketAddr::new(ip, port);
+                prop_assert_eq!(Address::from(address).socket_addr(), address);
+                let json = serde_json::to_string(&Address::from(address)).expect("a text");
+                prop_assert_eq!(&json, &format!("\"{address}\""));
+                let read: Address = serde_json::from_str(&json).expect("reads back");
+                prop_assert_eq!(read.socket_addr(), address);
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_is_no_address() {
+        assert!(!Address::default().is_known());
+        assert_eq!(
+            serde_json::to_string(&Address::UNKNOWN).expect("a text"),
+            "\"\""
+        );
+        let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        assert!(Address::from(any).is_known(), "0.0.0.0 is not [::]");
+        assert!(
+            serde_json::from_str::<Address>("\"10.0.0.1\"").is_err(),
+            "no port"
+        );
+    }
+
+    #[test]
+    fn a_connection_reads_as_one_key() {
+        let tuple = FourTuple {
+            source: SocketAddr::from(([10, 0, 0, 1], 41000)).into(),
+            destination: SocketAddr::from(([10, 0, 0, 2], 80)).into(),
+        };
+        assert_eq!(tuple.to_string(), "10.0.0.1:41000->10.0.0.2:80");
+    }
+}

@@ -268,3 +268,116 @@ impl Names {
         self.endpoints.resolve(id.number())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+    use std::sync::Barrier;
+
+    fn table() -> Arc<Interner<String>> {
+        Arc::default()
+    }
+
+    #[test]
+    fn one_name_has_one_number_while_a_handle_lives() {
+        let table = table();
+        let first = table.intern("a".to_owned());
+        let other = table.intern("b".to_owned());
+        let again = table.intern("a".to_owned());
+        assert_eq!(first, again);
+        assert_ne!(first, other);
+        drop(first);
+        assert_eq!(table.intern("a".to_owned()).number(), again.number());
+        assert_eq!(table.len(), 2);
+        assert_eq!(table.resolve(0), None, "0 means none");
+    }
+
+    #[test]
+    fn a_released_name_stays_resolvable_and_its_number_is_not_given_again() {
+        let table = table();
+        let old = table.intern("a".to_owned()).number();
+        assert_eq!(table.resolve(old).as_deref().map(String::as_str), Some("a"));
+        let new = table.intern("a".to_owned());
+        assert_ne!(new.number(), old, "events in flight may mean the old one");
+        assert_eq!(table.resolve(old), table.resolve(new.number()));
+    }
+
+    #[test]
+    fn names_released_long_ago_are_forgotten_and_those_held_are_not() {
+        let table = table();
+        let held = table.intern("held".to_owned());
+        let released = table.intern("released".to_owned()).number();
+        for number in 1..RELEASED_KEPT {
+            table.intern(number.to_string());
+        }
+        assert!(table.resolve(released).is_some(), "the last that is kept");
+        table.intern("one more".to_owned());
+        assert_eq!(table.resolve(released), None);
+        assert_eq!(table.len(), RELEASED_KEPT + 1, "the table is bounded");
+        assert!(table.resolve(held.number()).is_some());
+    }
+
+    #[test]
+    fn a_handle_may_outlive_its_table() {
+        let table = table();
+        let handle = table.intern("a".to_owned());
+        drop(table);
+        assert_eq!(handle.name().as_str(), "a");
+    }
+
+    #[test]
+    fn threads_that_intern_and_release_agree_on_every_name() {
+        let table = table();
+        let barrier = Barrier::new(4);
+        std::thread::scope(|scope| {
+            for thread in 0..4_usize {
+                let (table, barrier) = (&table, &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    for round in 0..5_000 {
+                        let name = ((round + thread) % 7).to_string();
+                        let handle = table.intern(name.clone());
+                        let resolved = table.resolve(handle.number());
+                        assert_eq!(resolved.as_deref(), Some(&name), "a live handle resolves");
+                        assert_eq!(table.intern(name), handle, "one number at a time");
+                    }
+                });
+            }
+        });
+        let kept: Vec<_> = (0..7).map(|n| table.intern(n.to_string())).collect();
+        let mut numbers: Vec<_> = kept.iter().map(Named::number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), 7);
+    }
+
+    proptest! {
+        /// Against a plain map: live names keep their number, and no number ever changes its name.
+        #[test]
+        fn numbers_mean_one_name_for_good(
+            steps in prop::collection::vec((0..5_u8, any::<bool>()), 0..100),
+        ) {
+            let table = table();
+            let mut held: HashMap<u8, Named<String>> = HashMap::new();
+            let mut given: HashMap<u32, String> = HashMap::new();
+            for (name, is_release) in steps {
+                if is_release {
+                    held.remove(&name);
+                    continue;
+                }
+                let handle = table.intern(name.to_string());
+                if let Some(before) = held.insert(name, handle.clone()) {
+                    prop_assert_eq!(before.number(), handle.number());
+                }
+                let text = given.entry(handle.number()).or_insert_with(|| name.to_string());
+                prop_assert_eq!(&*text, &name.to_string());
+            }
+            for (number, name) in &given {
+                let resolved = table.resolve(*number);
+                prop_assert_eq!(resolved.as_deref(), Some(name));
+            }
+        }
+    }
+}

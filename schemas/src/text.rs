@@ -56,3 +56,39 @@ impl<const N: usize> fmt::Debug for InlineText<N> {
         write!(f, "{:?}{}", self.as_str(), if self.cut { "…" } else { "" })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_text_keeps_the_longest_prefix_that_fits(text in ".{0,20}") {
+            let kept = InlineText::<16>::new(&text);
+            prop_assert!(text.starts_with(kept.as_str()));
+            prop_assert!(kept.as_str().len() <= 16);
+            prop_assert_eq!(kept.is_cut(), kept.as_str() != text);
+            if let Some(next) = text[kept.as_str().len()..].chars().next() {
+                prop_assert!(kept.as_str().len() + next.len_utf8() > 16, "one more would not fit");
+            }
+        }
+
+        #[test]
+        fn texts_of_one_prefix_are_equal(text in "[a-z]{16}", rest in "[a-z]{1,4}") {
+            let long = format!("{text}{rest}");
+            prop_assert_eq!(InlineText::<16>::new(&long), InlineText::<16>::new(&format!("{text}x")));
+            prop_assert_ne!(InlineText::<16>::new(&long), InlineText::<16>::new(&text));
+        }
+    }
+
+    #[test]
+    fn room_has_its_limits() {
+        assert_eq!(InlineText::<0>::new("a").as_str(), "");
+        assert!(InlineText::<0>::new("a").is_cut());
+        assert!(!InlineText::<0>::new("").is_cut());
+        let long = "a".repeat(300);
+        assert_eq!(InlineText::<300>::new(&long).as_str().len(), 255);
+        assert_eq!(InlineText::<2>::new("aä").as_str(), "a");
+    }
+}
