@@ -32,7 +32,8 @@ done <<<"$needs"
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "installing ${packages[*]}" >&2
-  export DEBIAN_FRONTEND=noninteractive
+  # Runlevel 1: a package that brings a service must not start it.
+  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
   {
     apt-get update -qq &&
       apt-get install -y -qq --no-install-recommends "${packages[@]}"
