@@ -38,9 +38,10 @@ test: tools ## Run all tests; installs what they need where it may
 	$(CARGO) test --workspace --locked --no-fail-fast $(ARGS)
 
 .PHONY: bench
-bench: ## CPU per request beside HAProxy, nginx and Envoy, and the bus's cost (quiet machine)
+bench: ## CPU per request beside HAProxy, nginx and Envoy, and what bus and lookups cost
 	@tests/tools.sh bench
 	$(CARGO) bench --locked --package rauta-core --bench bus
+	$(CARGO) bench --locked --package rauta-routing --bench lookup
 	$(CARGO) build --release --locked --package rauta --package rauta-bench
 	$(BUILD)/release/rauta-bench run --rauta $(BUILD)/release/rauta $(ARGS)
 
@@ -57,6 +58,10 @@ fmt: ## Format the code
 .PHONY: doc
 doc: tools ## Build the API documentation (target/doc)
 	$(CARGO) doc --workspace --no-deps --locked
+
+.PHONY: schemas
+schemas: tools ## Write schemas/json from the event types
+	RAUTA_REGENERATE=1 $(CARGO) test --locked --package rauta-schemas committed_schemas
 
 .PHONY: deny
 deny: tools ## Bans, licences and sources of outside crates (deny.toml), by cargo-deny
