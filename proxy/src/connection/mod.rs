@@ -1,0 +1,247 @@
+//! One task per client connection. Protocols differ only here and in `upstream`: what a request is
+//! served with is a [`Downstream`], whose methods are the same for each of them.
+
+mod http1; // HTTP/1: keep-alive, pipelining, framing
+mod linger; // how a connection ends without taking its last response back
+
+pub(crate) use http1::{HeadFault, Http1};
+
+use crate::body::Frame;
+use crate::error::ProxyError;
+use crate::request;
+use crate::stream::Stream;
+use crate::watch::Watched;
+use crate::wire::Wire;
+use crate::worker::{PortNumber, Worker};
+use bytes::BytesMut;
+use http::header::HeaderValue;
+use http::{HeaderMap, StatusCode};
+use rauta_schemas::{
+    ConnectionEvent, ConnectionId, ConnectionReason, Event, ExchangeId, FourTuple, ListenerId,
+};
+use std::cell::Cell;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use tokio::net::TcpStream;
+
+/// What all requests of a connection share.
+pub(crate) struct Client {
+    /// The connection.
+    pub(crate) id: ConnectionId,
+    /// Client and RAUTA; the client is the one that the PROXY header names, where one came.
+    pub(crate) addresses: FourTuple,
+    /// Are its forwarding fields believed?
+    pub(crate) is_trusted: bool,
+    /// The port it came in by.
+    pub(crate) port: PortNumber,
+    /// Is it encrypted?
+    pub(crate) is_tls: bool,
+    /// The listener that its SNI chose.
+    pub(crate) listener: Option<ListenerId>,
+    /// Its address as `X-Forwarded-For` states it, made at the first request.
+    pub(crate) forwarded_for: Option<HeaderValue>,
+    /// The listener's port as `X-Forwarded-Port` states it, with the port it was made for.
+    pub(crate) forwarded_port: Option<(u16, HeaderValue)>,
+    requests: Cell<u32>,
+}
+
+impl Client {
+    fn new(worker: &Worker, id: ConnectionId, addresses: FourTuple, port: PortNumber) -> Self {
+        Self {
+            id,
+            addresses,
+            is_trusted: worker.config.trusts(addresses.source.ip()),
+            port,
+            is_tls: false,
+            listener: None,
+            forwarded_for: None,
+            forwarded_port: None,
+            requests: Cell::new(0),
+        }
+    }
+
+    /// The client's address.
+    pub(crate) fn ip(&self) -> IpAddr {
+        self.addresses.source.ip()
+    }
+
+    /// The id of the connection's next exchange.
+    pub(crate) fn next_exchange(&self) -> ExchangeId {
+        let ordinal = self.requests.get().saturating_add(1);
+        self.requests.set(ordinal);
+        ExchangeId {
+            connection: self.id,
+            ordinal,
+        }
+    }
+
+    /// Publishes that the connection ended in a way that no exchange tells.
+    fn ended(&self, worker: &Worker, reason: ConnectionReason) {
+        worker.totals.heads_cut.add(1);
+        worker.publisher.publish(Event::Connection(ConnectionEvent {
+            connection: self.id,
+            wall_ns: rauta_core::clock::now().wall_ns,
+            downstream: self.addresses,
+            listener: self.listener.unwrap_or(ListenerId::NONE),
+            requests: self.requests.get(),
+            reason,
+        }));
+    }
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn serve(
+    worker: &Rc<Worker>,
+    port: PortNumber,
+    tcp: TcpStream,
+    id: ConnectionId,
+    addresses: FourTuple,
+) {
+    let client = Client::new(worker, id, addresses, port);
+    let watched = worker.watch.enter();
+    std::future::poll_fn(|cx| {
+        watched.set_waker(cx.waker());
+        Poll::Ready(())
+    })
+    .await;
+    let wire = Wire::new(Stream::Tcp(tcp), BytesMut::new());
+    serve_http1(worker, client, Http1::new(worker, &watched, wire)).await;
+}
+
+/// Serves the requests of an HTTP/1 connection, one after the other, in order.
+async fn serve_http1(worker: &Rc<Worker>, mut client: Client, http1: Http1) {
+    let mut downstream = Downstream::Http1(http1);
+    loop {
+        let Downstream::Http1(http1) = &mut downstream;
+        match http1.next_head().await {
+            http1::Next::Head(start, head) => {
+                // Boxed, so that an idle connection does not pay for a request's state.
+                Box::pin(request::handle(
+                    worker,
+                    &mut client,
+                    &mut downstream,
+                    start,
+                    head,
+                ))
+                .await;
+            }
+            http1::Next::Closed => return,
+            http1::Next::Cut(reason) => return client.ended(worker, reason),
+        }
+        let Downstream::Http1(http1) = &mut downstream;
+        if !http1.end_exchange().await {
+            return linger::close(http1).await;
+        }
+    }
+}
+
+/// The client's side of one exchange.
+pub(crate) enum Downstream {
+    /// An HTTP/1 connection.
+    Http1(Http1),
+}
+
+impl Downstream {
+    /// The entry that the worker watches this exchange by.
+    pub(crate) fn watched(&self) -> &Rc<Watched> {
+        match self {
+            Self::Http1(http1) => http1.watched(),
+        }
+    }
+
+    /// The next piece of the request's body; `None` at its end.
+    pub(crate) fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Frame>, ProxyError>> {
+        match self {
+            Self::Http1(http1) => http1.poll_body(cx),
+        }
+    }
+
+    /// Waits for the client to leave, while there is nothing else to hear from it.
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<ProxyError> {
+        match self {
+            Self::Http1(http1) => http1.poll_gone(cx),
+        }
+    }
+
+    /// Did the client close its sending side, so that only asking again tells of a reset?
+    pub(crate) fn is_half_closed(&self) -> bool {
+        match self {
+            Self::Http1(http1) => http1.is_half_closed(),
+        }
+    }
+
+    /// Has any part of a response been handed to the kernel, so that another can no longer take
+    /// its place?
+    pub(crate) fn has_begun(&self) -> bool {
+        match self {
+            Self::Http1(http1) => http1.has_begun(),
+        }
+    }
+
+    /// Takes back a response that was started and of which nothing has left.
+    pub(crate) fn take_back(&mut self) {
+        match self {
+            Self::Http1(http1) => http1.take_back(),
+        }
+    }
+
+    /// Sends an interim response (100, 103).
+    pub(crate) fn send_interim(&mut self, status: StatusCode, headers: &HeaderMap) {
+        match self {
+            Self::Http1(http1) => http1.send_interim(status, headers),
+        }
+    }
+
+    /// Starts the response; `length` is the body's, where it is known.
+    pub(crate) fn start(&mut self, status: StatusCode, headers: &HeaderMap, length: Option<u64>) {
+        match self {
+            Self::Http1(http1) => http1.start(status, headers, length),
+        }
+    }
+
+    /// Waits until a frame can be taken in.
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ProxyError>> {
+        match self {
+            Self::Http1(http1) => http1.poll_ready(cx),
+        }
+    }
+
+    /// Takes in a piece of the response's body.
+    pub(crate) fn send(&mut self, frame: Frame) -> Result<(), ProxyError> {
+        match self {
+            Self::Http1(http1) => http1.send(frame),
+        }
+    }
+
+    /// The response's body is complete.
+    pub(crate) fn finish(&mut self) -> Result<(), ProxyError> {
+        match self {
+            Self::Http1(http1) => http1.finish(),
+        }
+    }
+
+    /// Waits until everything taken in was handed to the kernel.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ProxyError>> {
+        match self {
+            Self::Http1(http1) => http1.poll_flush(cx),
+        }
+    }
+
+    /// Breaks the response off so that the client can tell.
+    pub(crate) fn abort(&mut self) {
+        match self {
+            Self::Http1(http1) => http1.abort(),
+        }
+    }
+
+    /// The connection ends after this exchange.
+    pub(crate) fn close_after(&mut self) {
+        match self {
+            Self::Http1(http1) => http1.close_after(),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Fields that RAUTA speaks for toward the backend: who the client is, which request and trace this
+//! is. A trusted peer's are kept or continued; anyone else's are made anew, for a backend relies on
+//! them.
+
+use crate::connection::Client;
+use http::header::{EXPECT, HeaderMap, HeaderName, HeaderValue, UPGRADE};
+use rauta_http1::{Request, RequestError, strip_hop_by_hop};
+use rauta_schemas::TraceContext;
+
+const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// What identifies the request to others.
+#[derive(Debug)]
+pub(crate) struct Marks {
+    pub(crate) request_id: HeaderValue,
+    pub(crate) trace: TraceContext,
+}
+
+/// Takes the hop-by-hop fields out of a request and sets those that RAUTA speaks for.
+/// `public_port` is the listener's port.
+pub(crate) fn prepare(
+    request: &mut Request,
+    client: &mut Client,
+    public_port: u16,
+    random: &mut fastrand::Rng,
+) -> Result<Marks, RequestError> {
+    strip_hop_by_hop(&mut request.headers)?;
+    let headers = &mut request.headers;
+    if let Some(upgrade) = &request.upgrade {
+        headers.insert(UPGRADE, upgrade.clone());
+    }
+    if request.expect_continue {
+        headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+    }
+    // Nobody but RAUTA could vouch for it, and RAUTA asks clients for no certificate.
+    headers.remove(FORWARDED_CLIENT_CERT);
+    if !client.is_trusted {
+        headers.remove(FORWARDED);
+        headers.remove(REAL_IP);
+    }
+    set_forwarded(headers, client, public_port, request.authority.as_str());
+    let request_id = match headers.get(REQUEST_ID) {
+        Some(kept) if client.is_trusted && kept.len() <= REQUEST_ID_BYTES_MAX => kept.clone(),
+        _ => {
+            let made = hex_value(&random.u128(..).to_be_bytes());
+            headers.insert(REQUEST_ID, made.clone());
+            made
+        }
+    };
+    let trace = continue_trace(headers, random);
+    Ok(Marks { request_id, trace })
+}
+
+/// A longer id than this is replaced: it would be copied into every log behind us.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
+fn set_forwarded(headers: &mut HeaderMap, client: &mut Client, port: u16, authority: &str) {
+    let ip = client.ip();
+    let own = client
+        .forwarded_for
+        .get_or_insert_with(|| value(&ip.to_string()))
+        .clone();
+    let is_kept =
+        |name: &HeaderName, headers: &HeaderMap| client.is_trusted && headers.contains_key(name);
+    if is_kept(&FORWARDED_FOR, headers) {
+        let mut hops: Vec<&[u8]> = headers
+            .get_all(FORWARDED_FOR)
+            .iter()
+            .map(HeaderValue::as_bytes)
+            .collect();
+        hops.push(own.as_bytes());
+        let joined = hops.join(&b", "[..]);
+        headers.insert(
+            FORWARDED_FOR,
+            HeaderValue::from_bytes(&joined).unwrap_or(own),
+        );
+    } else {
+        headers.insert(FORWARDED_FOR, own);
+    }
+    if !is_kept(&FORWARDED_PROTO, headers) {
+        let scheme = if client.is_tls { "https" } else { "http" };
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    }
+    if !is_kept(&FORWARDED_HOST, headers) {
+        headers.insert(FORWARDED_HOST, value(authority));
+    }
+    if !is_kept(&FORWARDED_PORT, headers) {
+        let made = match &client.forwarded_port {
+            Some((made_for, made)) if *made_for == port => made.clone(),
+            _ => HeaderValue::from(port),
+        };
+        client.forwarded_port = Some((port, made.clone()));
+        headers.insert(FORWARDED_PORT, made);
+    }
+}
+
+/// W3C Trace Context: a sound `traceparent` is continued with a span of RAUTA's own, anything else
+/// is replaced by a new trace, and then `tracestate` has lost its meaning. New traces are not
+/// sampled: that is for whoever starts a trace on purpose.
+fn continue_trace(headers: &mut HeaderMap, random: &mut fastrand::Rng) -> TraceContext {
+    let received = {
+        let mut all = headers.get_all(TRACEPARENT).iter();
+        let first = all
+            .next()
+            .and_then(|value| parse_traceparent(value.as_bytes()));
+        first.filter(|_| all.next().is_none())
+    };
+    let span_id = nonzero(random).to_be_bytes();
+    let trace = match received {
+        Some((trace_id, flags)) => TraceContext {
+            trace_id,
+            span_id,
+            flags,
+        },
+        None => {
+            headers.remove(TRACESTATE);
+            let trace_id = [nonzero(random).to_be_bytes(), nonzero(random).to_be_bytes()];
+            let mut joined = [0; 16];
+            joined[..8].copy_from_slice(&trace_id[0]);
+            joined[8..].copy_from_slice(&trace_id[1]);
+            TraceContext {
+                trace_id: joined,
+                span_id,
+                flags: 0,
+            }
+        }
+    };
+    let mut text = [0; TRACEPARENT_BYTES];
+    text[..3].copy_from_slice(b"00-");
+    put_hex(&mut text[3..35], &trace.trace_id);
+    text[35] = b'-';
+    put_hex(&mut text[36..52], &trace.span_id);
+    text[52] = b'-';
+    put_hex(&mut text[53..], &[trace.flags]);
+    if let Ok(made) = HeaderValue::from_bytes(&text) {
+        headers.insert(TRACEPARENT, made);
+    }
+    trace
+}
+
+const TRACEPARENT_BYTES: usize = 55;
+
+fn nonzero(random: &mut fastrand::Rng) -> u64 {
+    random.u64(1..)
+}
+
+/// Reads `version-traceid-parentid-flags`; later versions may go on after a dash.
+fn parse_traceparent(text: &[u8]) -> Option<([u8; 16], u8)> {
+    let [version, trace_id, parent, flags] = [0..2, 3..35, 36..52, 53..55].map(|at| text.get(at));
+    let is_dashed = [2, 35, 52].iter().all(|&at| text.get(at) == Some(&b'-'));
+    let is_whole = match text.get(TRACEPARENT_BYTES) {
+        None => true,
+        Some(next) => *next == b'-' && version != Some(b"00"),
+    };
+    let mut id = [0; 16];
+    let (mut parent_id, mut flag, mut number) = ([0; 8], [0; 1], [0; 1]);
+    read_hex(version?, &mut number)?;
+    read_hex(trace_id?, &mut id)?;
+    read_hex(parent?, &mut parent_id)?;
+    read_hex(flags?, &mut flag)?;
+    let is_sound = is_dashed && is_whole && number != [0xff] && id != [0; 16];
+    // Only the sampled bit is known in version 00; what is not known is not passed on.
+    (is_sound && parent_id != [0; 8]).then_some((id, flag[0] & 1))
+}
+
+/// Lower-case digits only, as the recommendation demands.
+fn read_hex(text: &[u8], out: &mut [u8]) -> Option<()> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    for (pair, out) in text.chunks_exact(2).zip(out) {
+        *out = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(())
+}
+
+fn put_hex(out: &mut [u8], bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 0xf)];
+    }
+}
+
+fn hex_value(bytes: &[u8; 16]) -> HeaderValue {
+    let mut text = [0; 32];
+    put_hex(&mut text, bytes);
+    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("0"))
+}
+
+/// Hosts and addresses hold no byte that a field could not.
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}

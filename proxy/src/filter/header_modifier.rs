@@ -1,0 +1,49 @@
+//! RequestHeaderModifier and ResponseHeaderModifier.
+
+use http::HeaderMap;
+use rauta_routing::HeaderEdit;
+
+/// Sets, adds, then removes, as the API orders them.
+pub(crate) fn apply(edit: &HeaderEdit, headers: &mut HeaderMap) {
+    for (name, value) in &edit.set {
+        headers.insert(name, value.clone());
+    }
+    for (name, value) in &edit.add {
+        headers.append(name, value.clone());
+    }
+    for name in &edit.remove {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    fn pair(name: &'static str, value: &'static str) -> (HeaderName, HeaderValue) {
+        (
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )
+    }
+
+    #[test]
+    fn fields_are_set_added_and_removed() {
+        let mut headers: HeaderMap = [pair("a", "1"), pair("b", "1"), pair("c", "1")]
+            .into_iter()
+            .collect();
+        headers.append("a", HeaderValue::from_static("2"));
+        let edit = HeaderEdit {
+            set: vec![pair("a", "new"), pair("d", "new")],
+            add: vec![pair("b", "2")],
+            remove: vec![HeaderName::from_static("c")],
+        };
+        apply(&edit, &mut headers);
+        let all = |name: &str| headers.get_all(name).iter().collect::<Vec<_>>();
+        assert_eq!(all("a"), ["new"]);
+        assert_eq!(all("b"), ["1", "2"]);
+        assert!(all("c").is_empty());
+        assert_eq!(all("d"), ["new"]);
+    }
+}

@@ -1,0 +1,68 @@
+//! Sockets of bound addresses, made on the control side: one for each worker, all sharing the
+//! address (`SO_REUSEPORT`), so that the kernel spreads connections over the workers. An address
+//! that another process holds is an error, not a silent share.
+
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+/// Connections that wait to be accepted, per socket.
+const BACKLOG: i32 = 4096;
+
+/// Binds `address` once for each of `count` workers. With port 0 all get the port that the first
+/// was given.
+pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+    // Sockets that share an address may do so with another process of the same user. One that
+    // does not share fails while anyone listens there, so it is tried first.
+    let probe = socket(address)?;
+    probe.bind(&address.into())?;
+    drop(probe);
+    let mut address = address;
+    let mut sockets = Vec::with_capacity(count);
+    for _ in 0..count {
+        let socket = socket(address)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let listener = TcpListener::from(socket);
+        address = listener.local_addr()?;
+        sockets.push(listener);
+    }
+    Ok(sockets)
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        // `[::]` must not take IPv4 along: a listener there has an address of its own.
+        socket.set_only_v6(true)?;
+    }
+    // Connections of a process that has just ended must not keep the next one from starting.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_worker_gets_a_socket_of_the_same_address() {
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        let addresses: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
+        assert_eq!(addresses.len(), 3);
+        assert!(addresses.iter().all(|address| *address == addresses[0]));
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_an_error_even_where_its_holder_would_share() {
+        let held = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let error = bind(held[0].local_addr().unwrap(), 1).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+}

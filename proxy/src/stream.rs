@@ -1,0 +1,95 @@
+//! A byte stream to a client or a backend, plain or encrypted: the one place that knows which.
+//!
+//! Reads and writes go through `poll_` functions, so that one task can wait for both directions of
+//! both sides at once. Tokio clears a socket's readiness after a short read or write, which makes
+//! one read and one write the whole cost of a small request on each side.
+
+use bytes::BytesMut;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
+use tokio::net::TcpStream;
+
+/// Both directions of one connection.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    /// Plain TCP.
+    Tcp(TcpStream),
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// At least one byte was appended.
+    Bytes,
+    /// The peer sends nothing more.
+    End,
+}
+
+impl Stream {
+    /// Appends what has arrived to `buffer`, which must have spare room.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<io::Result<Read>> {
+        let count = match self {
+            Self::Tcp(tcp) => ready!(pin!(tcp.read_buf(buffer)).poll(cx))?,
+        };
+        Poll::Ready(Ok(if count == 0 { Read::End } else { Read::Bytes }))
+    }
+
+    /// Writes what the peer takes of `slices`; never 0 bytes unless all are empty.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let count = match (self, slices) {
+            (Self::Tcp(tcp), [one]) => ready!(Pin::new(tcp).poll_write(cx, one))?,
+            (Self::Tcp(tcp), many) => ready!(Pin::new(tcp).poll_write_vectored(cx, many))?,
+        };
+        if count == 0 && slices.iter().any(|slice| !slice.is_empty()) {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Tells the peer that nothing more comes.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+        }
+    }
+
+    /// Was the connection reset? Meant for after the peer's end of sending was seen, when reading
+    /// can no longer tell and nothing wakes the task: ask now and then.
+    pub(crate) fn is_reset(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        match self {
+            Self::Tcp(tcp) => pin!(tcp.ready(Interest::ERROR)).poll(&mut cx).is_ready(),
+        }
+    }
+
+    /// Has an unused connection anything to read, be it bytes, its end or an error? Such a
+    /// connection must not carry another request. Costs no system call.
+    pub(crate) fn has_news(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        match self {
+            Self::Tcp(tcp) => tcp.poll_read_ready(&mut cx).is_ready(),
+        }
+    }
+
+    /// Makes the kernel reset the connection when it is dropped, so that the peer can tell a
+    /// broken-off message from a complete one.
+    pub(crate) fn reset_on_drop(&self) {
+        match self {
+            Self::Tcp(tcp) => {
+                // A socket that is gone already needs no reset.
+                let _already_gone = tcp.set_zero_linger();
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What a worker looks over ten times a second: each connection's deadline, and the exchanges that
+//! are open for long. A deadline is a number in a cell, so that a request which meets all of its
+//! own sets and forgets them for nothing; no timer is made per request.
+
+use crate::record::Record;
+use rauta_core::clock::Now;
+use rauta_schemas::{Event, HttpProgressEvent};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+/// How often the worker looks: the precision of every deadline here.
+pub(crate) const TICK: Duration = Duration::from_millis(100);
+
+/// The longest interval between two progress events of one exchange.
+const PROGRESS_NS_MAX: u64 = 10_000_000_000;
+
+/// One task under watch: a connection or an HTTP/2 stream.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    deadline_ms: Cell<Option<u64>>,
+    expired: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+    /// The exchange that the task carries, if any.
+    pub(crate) record: RefCell<Option<Record>>,
+    next_progress_ns: Cell<u64>,
+}
+
+impl Watched {
+    /// Names the task to wake at the deadline. It must be the only one that polls.
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        *self.waker.borrow_mut() = Some(waker.clone());
+    }
+
+    /// Sets the deadline, on the worker's clock.
+    pub(crate) fn arm(&self, deadline_ms: u64) {
+        self.deadline_ms.set(Some(deadline_ms));
+        self.expired.set(false);
+    }
+
+    /// Takes the deadline away.
+    pub(crate) fn disarm(&self) {
+        self.deadline_ms.set(None);
+        self.expired.set(false);
+    }
+
+    /// Has the deadline passed?
+    pub(crate) fn is_expired(&self) -> bool {
+        self.expired.get()
+    }
+
+    /// A new exchange begins: its first progress event is due at the age that detectors expect.
+    pub(crate) fn begin(&self, record: Record) {
+        let first = HttpProgressEvent::FIRST_AFTER_MS * 1_000_000;
+        self.next_progress_ns.set(record.start_ns() + first);
+        *self.record.borrow_mut() = Some(record);
+    }
+
+    fn look(&self, now: Now, publish: &impl Fn(Event)) {
+        let now_ms = now.monotonic_ns / 1_000_000;
+        if self
+            .deadline_ms
+            .get()
+            .is_some_and(|deadline| deadline <= now_ms)
+        {
+            self.deadline_ms.set(None);
+            self.expired.set(true);
+            if let Some(waker) = &*self.waker.borrow() {
+                waker.wake_by_ref();
+            }
+        }
+        if let Some(record) = &*self.record.borrow()
+            && self.next_progress_ns.get() <= now.monotonic_ns
+        {
+            let age_ns = now.monotonic_ns.saturating_sub(record.start_ns());
+            self.next_progress_ns
+                .set(now.monotonic_ns + age_ns.min(PROGRESS_NS_MAX));
+            publish(Event::HttpProgress(record.progress(age_ns)));
+        }
+    }
+}
+
+/// Everything of one worker that is under watch.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    all: RefCell<Vec<Rc<Watched>>>,
+}
+
+impl Watch {
+    /// A new entry; it leaves the watch when the caller drops it.
+    pub(crate) fn enter(&self) -> Rc<Watched> {
+        let watched = Rc::new(Watched::default());
+        self.all.borrow_mut().push(Rc::clone(&watched));
+        watched
+    }
+
+    /// Looks everything over: wakes what is past its deadline, publishes what is open for long.
+    pub(crate) fn tick(&self, now: Now, publish: impl Fn(Event)) {
+        self.all.borrow_mut().retain(|watched| {
+            let is_alive = Rc::strong_count(watched) > 1;
+            if is_alive {
+                watched.look(now, &publish);
+            }
+            is_alive
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Now {
+        Now {
+            monotonic_ns: ms * 1_000_000,
+            wall_ns: 0,
+        }
+    }
+
+    #[test]
+    fn a_deadline_expires_once_and_only_when_it_is_due() {
+        let watch = Watch::default();
+        let watched = watch.enter();
+        watched.arm(1_000);
+        watch.tick(at(999), |_| ());
+        assert!(!watched.is_expired());
+        watch.tick(at(1_000), |_| ());
+        assert!(watched.is_expired());
+        watched.disarm();
+        watch.tick(at(2_000), |_| ());
+        assert!(!watched.is_expired());
+    }
+
+    #[test]
+    fn what_is_dropped_leaves_the_watch() {
+        let watch = Watch::default();
+        let (kept, dropped) = (watch.enter(), watch.enter());
+        drop(dropped);
+        watch.tick(at(1), |_| ());
+        assert_eq!(watch.all.borrow().len(), 1);
+        drop(kept);
+    }
+
+    #[test]
+    fn an_open_exchange_is_reported_at_growing_intervals() {
+        let watch = Watch::default();
+        let watched = watch.enter();
+        watched.begin(Record::for_test(at(0)));
+        let ages = RefCell::new(Vec::new());
+        for tick in 0..=64 {
+            watch.tick(at(tick * 100), |event| {
+                if let Event::HttpProgress(progress) = event {
+                    ages.borrow_mut().push(progress.age_ns / 1_000_000);
+                }
+            });
+        }
+        assert_eq!(*ages.borrow(), [100, 200, 400, 800, 1600, 3200, 6400]);
+    }
+}

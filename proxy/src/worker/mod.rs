@@ -1,0 +1,173 @@
+//! What one worker thread owns, and every request on it uses: the routing it serves, its pool, its
+//! balancing state, its lane of events and its counters. Nothing here is shared with another
+//! worker, so nothing is locked.
+
+mod run; // the thread: messages, accepting, the tick
+
+pub(crate) use run::{Message, Started, start};
+
+use crate::buffers::Buffers;
+use crate::config::Config;
+use crate::totals::WorkerTotals;
+use crate::upstream::Pool;
+use crate::watch::Watch;
+use rauta_core::bus::Publisher;
+use rauta_core::clock::{self, Now};
+use rauta_routing::{Balancer, Port, Snapshot};
+use rauta_schemas::ConnectionId;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// A bound address, numbered by the control side; a number is never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PortNumber(pub(crate) u32);
+
+/// The snapshot that a worker serves, with its ports by number, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Routing {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) ports: Vec<(PortNumber, Arc<Port>)>,
+}
+
+impl Routing {
+    /// The port as this snapshot has it; `None` once it was taken out.
+    pub(crate) fn port(&self, number: PortNumber) -> Option<&Port> {
+        let at = self
+            .ports
+            .binary_search_by_key(&number, |(number, _)| *number)
+            .ok()?;
+        self.ports.get(at).map(|(_, port)| &**port)
+    }
+}
+
+/// One worker's own state.
+pub(crate) struct Worker {
+    /// Its number, also the thread's part of connection ids.
+    pub(crate) number: u16,
+    pub(crate) config: Config,
+    pub(crate) publisher: Publisher,
+    pub(crate) totals: Arc<WorkerTotals>,
+    pub(crate) balancer: RefCell<Balancer>,
+    pub(crate) buffers: Buffers,
+    pub(crate) pool: Pool,
+    pub(crate) watch: Watch,
+    pub(crate) random: RefCell<fastrand::Rng>,
+    pub(crate) retries: crate::retry::Budget,
+    routing: RefCell<Rc<Routing>>,
+    now_ms: Cell<u64>,
+    connections: Cell<u64>,
+    open: Cell<usize>,
+    draining: Cell<bool>,
+    all_closed: Notify,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        number: u16,
+        config: Config,
+        publisher: Publisher,
+        totals: Arc<WorkerTotals>,
+    ) -> Self {
+        let balancer = RefCell::new(Balancer::new(usize::from(number), config.workers));
+        Self {
+            number,
+            config,
+            publisher,
+            totals,
+            balancer,
+            buffers: Buffers::default(),
+            pool: Pool::default(),
+            watch: Watch::default(),
+            random: RefCell::new(fastrand::Rng::new()),
+            retries: crate::retry::Budget::default(),
+            routing: RefCell::default(),
+            now_ms: Cell::new(clock::monotonic_ns() / 1_000_000),
+            connections: Cell::new(0),
+            open: Cell::new(0),
+            draining: Cell::new(false),
+            all_closed: Notify::new(),
+        }
+    }
+
+    /// The routing of this moment; a request asks once.
+    pub(crate) fn routing(&self) -> Rc<Routing> {
+        Rc::clone(&self.routing.borrow())
+    }
+
+    /// A coarse clock, milliseconds of `CLOCK_MONOTONIC`, for deadlines: at most a tick late.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now_ms.get()
+    }
+
+    /// The moment `after` from now on the coarse clock.
+    pub(crate) fn deadline(&self, after: Duration) -> u64 {
+        self.now_ms() + u64::try_from(after.as_millis()).unwrap_or(u64::MAX / 2)
+    }
+
+    /// Reads both clocks, and sets the coarse one.
+    pub(crate) fn read_clock(&self) -> Now {
+        let now = clock::now();
+        self.now_ms.set(now.monotonic_ns / 1_000_000);
+        now
+    }
+
+    /// Has the worker been asked to stop?
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Are more requests in flight than the limit allows?
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.totals.in_flight.get() > self.config.limits.in_flight_per_worker as u64
+    }
+
+    /// Counts a new connection in; `None` at the limit.
+    pub(crate) fn admit(self: &Rc<Self>) -> Option<Admitted> {
+        if self.open.get() >= self.config.limits.connections_per_worker {
+            return None;
+        }
+        self.open.set(self.open.get() + 1);
+        self.totals.open.add(1);
+        Some(Admitted {
+            worker: Rc::clone(self),
+        })
+    }
+
+    /// The next connection's id.
+    pub(crate) fn next_connection(&self) -> ConnectionId {
+        let count = self.connections.get() + 1;
+        self.connections.set(count);
+        ConnectionId::new(self.number, count)
+    }
+
+    fn swap(&self, routing: Routing) {
+        self.balancer.borrow_mut().retain(&routing.snapshot);
+        *self.routing.borrow_mut() = Rc::new(routing);
+    }
+
+    fn drain(&self) {
+        self.draining.set(true);
+        if self.open.get() == 0 {
+            self.all_closed.notify_one();
+        }
+    }
+}
+
+/// A connection that counts as open until this is dropped.
+pub(crate) struct Admitted {
+    worker: Rc<Worker>,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.worker.totals.open.decrease();
+        let open = self.worker.open.get() - 1;
+        self.worker.open.set(open);
+        if open == 0 && self.worker.is_draining() {
+            self.worker.all_closed.notify_one();
+        }
+    }
+}

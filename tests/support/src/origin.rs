@@ -1,0 +1,234 @@
+//! A backend that plays a script: what it reads it keeps, what it sends is the test's to say.
+
+use crate::read::{Message, Reader};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+/// One thing that an origin does with a connection.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Reads a whole request and keeps it.
+    Request,
+    /// Reads a request's head only, and keeps it.
+    Head,
+    /// Reads this many bytes and keeps them as a body of its own.
+    Bytes(usize),
+    /// Sends bytes.
+    Send(Vec<u8>),
+    /// Goes on when the test says so: [`Origin::go_on`].
+    Wait,
+    /// Waits for the end of the proxy's sending.
+    AwaitEnd,
+    /// Closes the sending side.
+    EndSending,
+    /// Closes.
+    Close,
+    /// Resets.
+    Reset,
+    /// Starts the script over.
+    Again,
+}
+
+impl Step {
+    /// Sends these bytes.
+    pub fn send(bytes: impl AsRef<[u8]>) -> Self {
+        Self::Send(bytes.as_ref().to_vec())
+    }
+}
+
+/// What an origin does with one connection; at the script's end it closes.
+pub type Script = Vec<Step>;
+
+/// A backend on a port of its own.
+#[derive(Debug)]
+pub struct Origin {
+    address: SocketAddr,
+    state: Arc<State>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    received: Mutex<Vec<Message>>,
+    connections: watch::Sender<usize>,
+    requests: watch::Sender<usize>,
+    ended: watch::Sender<usize>,
+    go_on: Notify,
+}
+
+impl Origin {
+    /// Answers each request on each connection with these bytes.
+    pub async fn answering(response: impl AsRef<[u8]>) -> Self {
+        Self::playing(vec![Step::Request, Step::send(response), Step::Again]).await
+    }
+
+    /// Answers each request with 200 and this body.
+    pub async fn saying(body: &str) -> Self {
+        let length = body.len();
+        Self::answering(format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))
+        .await
+    }
+
+    /// Plays one script on every connection.
+    pub async fn playing(script: Script) -> Self {
+        Self::playing_each(vec![script]).await
+    }
+
+    /// Plays the first script on the first connection and so on; the last on all later ones.
+    ///
+    /// # Panics
+    /// When loopback has no port left.
+    pub async fn playing_each(scripts: Vec<Script>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("loopback has ports");
+        let address = listener.local_addr().expect("the socket lives");
+        let state = Arc::new(State {
+            received: Mutex::default(),
+            connections: watch::Sender::new(0),
+            requests: watch::Sender::new(0),
+            ended: watch::Sender::new(0),
+            go_on: Notify::new(),
+        });
+        let task = tokio::spawn(accept(listener, scripts, Arc::clone(&state)));
+        Self {
+            address,
+            state,
+            task,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has read so far, in order.
+    pub fn received(&self) -> Vec<Message> {
+        self.state
+            .received
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// How many connections it has taken.
+    pub fn connections(&self) -> usize {
+        *self.state.connections.borrow()
+    }
+
+    /// Lets one waiting script go on, now or when it gets there.
+    pub fn go_on(&self) {
+        self.state.go_on.notify_one();
+    }
+
+    /// Waits until it has read `count` requests.
+    pub async fn has_read(&self, count: usize) {
+        reaches("requests", &self.state.requests, count).await;
+    }
+
+    /// Waits until `count` of its connections are over.
+    pub async fn has_ended(&self, count: usize) {
+        reaches("the end of connections", &self.state.ended, count).await;
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn reaches(what: &str, counter: &watch::Sender<usize>, count: usize) {
+    let mut counter = counter.subscribe();
+    let waited = crate::in_time(what, counter.wait_for(|now| *now >= count)).await;
+    assert!(waited.is_ok(), "the origin lives");
+}
+
+async fn accept(listener: TcpListener, scripts: Vec<Script>, state: Arc<State>) {
+    let mut connections = tokio::task::JoinSet::new();
+    let mut count = 0;
+    while let Ok((stream, _)) = listener.accept().await {
+        let script = scripts
+            .get(count)
+            .or(scripts.last())
+            .cloned()
+            .unwrap_or_default();
+        count += 1;
+        state
+            .connections
+            .send_modify(|connections| *connections += 1);
+        let state = Arc::clone(&state);
+        connections.spawn(async move {
+            play(stream, &script, &state).await;
+            state.ended.send_modify(|ended| *ended += 1);
+        });
+    }
+}
+
+async fn play(mut stream: TcpStream, script: &Script, state: &State) {
+    let mut reader = Reader::default();
+    let mut at = 0;
+    while let Some(step) = script.get(at) {
+        at += 1;
+        match step {
+            Step::Request | Step::Head => {
+                let Some(head) = reader.head(&mut stream).await else {
+                    return;
+                };
+                let mut message = Message {
+                    head,
+                    body: Vec::new(),
+                };
+                if matches!(step, Step::Request) {
+                    reader.body(&mut stream, &mut message, true).await;
+                }
+                keep(state, message);
+            }
+            Step::Bytes(count) => {
+                let body = reader.exactly(&mut stream, *count).await;
+                keep(
+                    state,
+                    Message {
+                        head: String::new(),
+                        body,
+                    },
+                );
+            }
+            Step::Send(bytes) => {
+                if stream.write_all(bytes).await.is_err() {
+                    return;
+                }
+            }
+            Step::Wait => state.go_on.notified().await,
+            Step::AwaitEnd => while reader.fill(&mut stream).await {},
+            Step::EndSending => {
+                if stream.shutdown().await.is_err() {
+                    return;
+                }
+            }
+            Step::Close => return,
+            Step::Reset => {
+                // A socket that is gone already needs no reset.
+                let _gone = stream.set_zero_linger();
+                return;
+            }
+            Step::Again => at = 0,
+        }
+    }
+}
+
+fn keep(state: &State, message: Message) {
+    state
+        .received
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(message);
+    state.requests.send_modify(|requests| *requests += 1);
+}
