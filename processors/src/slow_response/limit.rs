@@ -1,0 +1,100 @@
+//! What is slow for one key, by its baseline.
+
+use crate::baseline::{Pace, Rotation, Sketch, quantile};
+use crate::chance;
+use crate::window::{Counts, SPANS, STEP_NS, Window};
+
+/// How many answers must be over the limit.
+const OVER_MIN: u32 = 3;
+/// The limit is this many times the baseline's 99th percentile.
+const LIMIT_FACTOR: u64 = 2;
+/// The limit is never lower, microseconds.
+const LIMIT_MIN_US: u64 = 5_000;
+/// So many must be less likely than this by chance.
+const CHANCE_MAX: f64 = 1e-9;
+/// While so many are less likely than this, an anomaly goes on.
+const CHANCE_CALM: f64 = 1e-3;
+/// The quantile that stands for the baseline.
+pub(super) const QUANTILE: f64 = 0.99;
+
+/// The limit and how often it is exceeded when all is well.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Limit {
+    /// Longer is slow, microseconds.
+    pub(super) micros: u64,
+    /// The baseline's 99th percentile, microseconds.
+    pub(super) p99_us: u64,
+    /// How many exchanges the baseline was learnt from.
+    pub(super) samples: u64,
+    /// The share of exchanges over the limit by the baseline, estimated from above.
+    pub(super) rate: f64,
+}
+
+impl Limit {
+    /// The limit by a baseline; `None` while it has too few samples.
+    pub(super) fn of(rotation: &Rotation<Sketch>, pace: &Pace) -> Option<Self> {
+        let samples = rotation.samples();
+        if samples < pace.samples_min {
+            return None;
+        }
+        let (young, old) = rotation.learnt();
+        let p99_us = quantile(&[young, old], QUANTILE)?;
+        let micros = p99_us.saturating_mul(LIMIT_FACTOR).max(LIMIT_MIN_US);
+        let over = (young.count_above(micros) + old.count_above(micros)) as f64;
+        // What was seen so often may in truth be more frequent: two standard deviations, and one
+        // for what was never seen.
+        let over = over + 1.0 + 2.0 * over.sqrt();
+        let rate = (over / samples as f64).min(1.0);
+        Some(Self {
+            micros,
+            p99_us,
+            samples,
+            rate,
+        })
+    }
+}
+
+/// The criterion is met, by these numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verdict {
+    /// What was seen in the span.
+    pub(super) counts: Counts,
+    /// The span that was judged, nanoseconds.
+    pub(super) span_ns: u64,
+    /// How likely that is by chance.
+    pub(super) chance: f64,
+}
+
+/// Judges the shortest span that shows an anomaly; `open_before` exchanges became overdue before the
+/// window began and are still open.
+pub(super) fn judge(window: &Window, open_before: Counts) -> Option<Verdict> {
+    let mut spans = window.spans();
+    spans[SPANS.len() - 1].add(open_before);
+    spans.iter().zip(SPANS).find_map(|(counts, steps)| {
+        if counts.hits < OVER_MIN {
+            return None;
+        }
+        let chance = chance_of(counts);
+        let span_ns = steps as u64 * STEP_NS;
+        (chance < CHANCE_MAX).then_some(Verdict {
+            counts: *counts,
+            span_ns,
+            chance,
+        })
+    })
+}
+
+/// Is there still more over the limit in the window than the baseline explains?
+pub(super) fn is_still_on(window: &Window) -> bool {
+    let counts = window.sum();
+    counts.hits > 0 && chance_of(&counts) < CHANCE_CALM
+}
+
+/// How likely so many hits are by chance.
+pub(super) fn chance_of(counts: &Counts) -> f64 {
+    chance::at_least(
+        u64::from(counts.hits),
+        u64::from(counts.total),
+        counts.expected_rate(),
+    )
+}
