@@ -1,7 +1,8 @@
 //! What a slot of the bus holds.
 
 use crate::{
-    ConnectionEvent, EndpointEvent, HttpProgressEvent, HttpRequestEvent, HttpResponseEvent,
+    ConnectionEvent, EndpointEvent, HttpDetail, HttpProgressEvent, HttpRequestEvent,
+    HttpResponseEvent,
 };
 
 /// One immutable fact. At most 192 bytes, so that a lane of 8,192 slots stays below 2 MiB.
@@ -71,6 +72,15 @@ impl Event {
             Self::HttpProgress(_) => Family::HttpProgress,
             Self::Connection(_) => Family::Connection,
             Self::Endpoint(_) => Family::Endpoint,
+        }
+    }
+
+    /// Takes the event's detail out, so that it can be used again.
+    pub fn take_detail(&mut self) -> Option<Box<HttpDetail>> {
+        match self {
+            Self::HttpRequest(event) => event.detail.take(),
+            Self::HttpResponse(event) => event.detail.take(),
+            Self::HttpProgress(_) | Self::Connection(_) | Self::Endpoint(_) => None,
         }
     }
 }

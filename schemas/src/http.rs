@@ -361,3 +361,141 @@ pub struct HttpDetail {
     /// All attempts, in order.
     pub attempts: Vec<Attempt>,
 }
+
+/// The texts of a detail, as long as they come; [`HttpDetail::fill`] bounds them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DetailTexts<'a> {
+    /// Path and query.
+    pub path: &'a str,
+    /// The authority.
+    pub authority: &'a str,
+    /// `User-Agent`.
+    pub user_agent: &'a str,
+    /// `X-Request-Id`.
+    pub request_id: &'a str,
+}
+
+impl HttpDetail {
+    /// The most that is kept of path and query, bytes.
+    pub const PATH_BYTES_MAX: usize = 2048;
+    /// The most that is kept of the authority, bytes.
+    pub const AUTHORITY_BYTES_MAX: usize = 512;
+    /// The most that is kept of `User-Agent`, bytes.
+    pub const USER_AGENT_BYTES_MAX: usize = 1024;
+    /// The most that is kept of `X-Request-Id`, bytes.
+    pub const REQUEST_ID_BYTES_MAX: usize = 512;
+
+    /// Puts other texts in place of those there, each cut at its limit. Memory that is there is
+    /// used again.
+    pub fn fill(&mut self, texts: DetailTexts<'_>) {
+        put(&mut self.path, texts.path, Self::PATH_BYTES_MAX);
+        put(
+            &mut self.authority,
+            texts.authority,
+            Self::AUTHORITY_BYTES_MAX,
+        );
+        put(
+            &mut self.user_agent,
+            texts.user_agent,
+            Self::USER_AGENT_BYTES_MAX,
+        );
+        put(
+            &mut self.request_id,
+            texts.request_id,
+            Self::REQUEST_ID_BYTES_MAX,
+        );
+    }
+
+    /// Empties it and keeps its memory, except for texts that have more than they may.
+    pub fn clear(&mut self) {
+        self.fill(DetailTexts::default());
+        self.client = Address::UNKNOWN;
+        self.attempts.clear();
+    }
+}
+
+const _: () = assert!(
+    HttpDetail::PATH_BYTES_MAX
+        + HttpDetail::AUTHORITY_BYTES_MAX
+        + HttpDetail::USER_AGENT_BYTES_MAX
+        + HttpDetail::REQUEST_ID_BYTES_MAX
+        <= DETAIL_BYTES_MAX
+);
+
+fn put(place: &mut String, text: &str, max: usize) {
+    place.clear();
+    place.shrink_to(max);
+    place.push_str(&text[..text.floor_char_boundary(max)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_detail_is_bounded_and_keeps_prefixes(
+            path in ".{0,3000}", user_agent in ".{0,2000}", request_id in ".{0,900}",
+        ) {
+            let mut detail = HttpDetail {
+                path: "an earlier exchange's".to_owned(),
+                ..HttpDetail::default()
+            };
+            let texts = DetailTexts {
+                path: &path,
+                authority: "shop.example.com",
+                user_agent: &user_agent,
+                request_id: &request_id,
+            };
+            detail.fill(texts);
+            let kept = [&detail.path, &detail.authority, &detail.user_agent, &detail.request_id];
+            let whole = [texts.path, texts.authority, texts.user_agent, texts.request_id];
+            for (kept, whole) in kept.into_iter().zip(whole) {
+                prop_assert!(whole.starts_with(kept.as_str()));
+            }
+            prop_assert!(kept.iter().map(|text| text.len()).sum::<usize>() <= DETAIL_BYTES_MAX);
+            detail.clear();
+            prop_assert_eq!(detail, HttpDetail::default());
+        }
+    }
+
+    #[test]
+    fn a_cleared_detail_keeps_its_memory_within_the_limits() {
+        let mut detail = HttpDetail {
+            path: "p".repeat(100_000),
+            authority: "a".repeat(100),
+            ..HttpDetail::default()
+        };
+        detail.clear();
+        assert!(detail.path.capacity() <= HttpDetail::PATH_BYTES_MAX);
+        assert!(detail.authority.capacity() >= 100);
+    }
+
+    #[test]
+    fn ids_of_traces_read_as_hexadecimal() {
+        let mut trace = TraceContext::default();
+        assert_eq!((trace.trace_id_hex(), trace.span_id_hex()), (None, None));
+        trace.trace_id[0] = 0xab;
+        trace.span_id[7] = 0x01;
+        assert_eq!(
+            trace.trace_id_hex(),
+            Some("ab".to_owned() + &"0".repeat(30))
+        );
+        assert_eq!(trace.span_id_hex().as_deref(), Some("0000000000000001"));
+    }
+
+    #[test]
+    fn methods_read_back_and_unknown_ones_are_other() {
+        for name in [
+            "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+        ] {
+            assert_eq!(HttpMethod::from_name(name).label(), name);
+        }
+        assert_eq!(
+            HttpMethod::from_name("get").label(),
+            "_OTHER",
+            "methods are case-sensitive"
+        );
+    }
+}

@@ -31,8 +31,8 @@ pub use document::{
 pub use endpoint::{EndpointEvent, EndpointTransition};
 pub use event::{Event, Families, Family};
 pub use http::{
-    Attempt, DETAIL_BYTES_MAX, HttpDetail, HttpMethod, HttpProgressEvent, HttpRequestEvent,
-    HttpResponseEvent, HttpVersion, Identity, Source, Timings, TraceContext,
+    Attempt, DETAIL_BYTES_MAX, DetailTexts, HttpDetail, HttpMethod, HttpProgressEvent,
+    HttpRequestEvent, HttpResponseEvent, HttpVersion, Identity, Source, Timings, TraceContext,
 };
 pub use id::{BackendId, ConnectionId, EndpointId, ExchangeId, IdError, ListenerId, RuleId};
 pub use names::{

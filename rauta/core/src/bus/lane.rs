@@ -9,9 +9,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rauta_schemas::Event;
+use rauta_schemas::{Event, HttpDetail};
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
+use super::details::{self, Returns, Spares};
 use super::stats::LaneStats;
 use super::tally::{Padded, PerFamily, Tally};
 
@@ -47,6 +48,7 @@ impl Lane {
     /// A lane's two ends.
     pub(super) fn open(name: &str, slots: usize) -> (Publisher, LaneReader) {
         let (producer, consumer) = RingBuffer::new(slots);
+        let (returns, spares) = details::channel();
         let lane = Arc::new(Self {
             name: name.into(),
             producer: Padded::default(),
@@ -54,10 +56,12 @@ impl Lane {
         });
         let publisher = Publisher {
             producer: RefCell::new(producer),
+            spares: RefCell::new(spares),
             lane: Arc::clone(&lane),
         };
         let reader = LaneReader {
             consumer,
+            returns,
             lane,
             losses_told: PerFamily::default(),
         };
@@ -97,6 +101,7 @@ impl Lane {
 /// parts of one thread share it as an `Rc`.
 pub struct Publisher {
     producer: RefCell<Producer<Event>>,
+    spares: RefCell<Spares>,
     lane: Arc<Lane>,
 }
 
@@ -114,6 +119,12 @@ impl Publisher {
         if let Err(PushError::Full(_event)) = self.producer.borrow_mut().push(event) {
             side.dropped.add(family, 1);
         }
+    }
+
+    /// An empty detail to fill for the next event: one that has come back from the pipeline, with
+    /// the memory it had, or a new one.
+    pub fn detail(&self) -> Box<HttpDetail> {
+        self.spares.borrow_mut().next()
     }
 }
 
@@ -139,6 +150,7 @@ impl Drop for Publisher {
 #[derive(Debug)]
 pub(super) struct LaneReader {
     consumer: Consumer<Event>,
+    returns: Returns,
     lane: Arc<Lane>,
     /// Of the lane's drops, those that the subscribers know of.
     losses_told: PerFamily,
@@ -169,14 +181,16 @@ impl LaneReader {
         let mut taken = PerFamily::default();
         let mut left = found;
         while left > 0
-            && let Ok(chunk) = self.consumer.read_chunk(left.min(BATCH))
+            && let Ok(mut chunk) = self.consumer.read_chunk(left.min(BATCH))
         {
-            let (front, back) = chunk.as_slices();
-            for event in front.iter().chain(back) {
+            let (front, back) = chunk.as_mut_slices();
+            for event in front.iter().chain(&*back) {
                 taken[event.family()] += 1;
             }
             hand_on(front);
             hand_on(back);
+            self.returns.take_from(front);
+            self.returns.take_from(back);
             left -= chunk.len();
             chunk.commit_all();
         }

@@ -18,6 +18,7 @@
 //! Order is kept within a lane, not between lanes. A lane of the default size takes 1.5 MiB.
 
 mod anomalies; // anomalies to everyone who asked
+mod details; // the way back of what does not fit a slot
 mod inline; // subscribers called on the pipeline thread, and their panics
 mod lane; // one bounded single-producer queue per producing thread
 mod pipeline; // the thread that reads all lanes

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use rauta_schemas::{
-    AnomalyKind, BackendId, ConnectionEvent, ConnectionId, ConnectionReason, EndpointEvent,
-    EndpointId, EndpointTransition, Event, Families, Family, FourTuple, ListenerId, Observed,
-    ObserverEvent, Phase, Reason, Severity, Side, Subject, Ulid, Unit,
+    AnomalyKind, BackendId, ConnectionEvent, ConnectionId, ConnectionReason, DetailTexts,
+    EndpointEvent, EndpointId, EndpointTransition, Event, ExchangeId, Families, Family, FourTuple,
+    HttpDetail, HttpMethod, HttpRequestEvent, HttpVersion, InlineText, ListenerId, Observed,
+    ObserverEvent, Phase, Reason, Severity, Side, Source, Subject, Ulid, Unit,
 };
 
 use super::registry::lock;
@@ -33,6 +34,23 @@ fn endpoint(number: u64) -> Event {
         reason: Reason::ConnectRefused,
         backoff_ms: 1000,
         failures: 1,
+    })
+}
+
+fn request(detail: Box<HttpDetail>) -> Event {
+    Event::HttpRequest(HttpRequestEvent {
+        exchange: ExchangeId::default(),
+        wall_ns: 0,
+        start_ns: 0,
+        downstream: FourTuple::default(),
+        path: InlineText::EMPTY,
+        authority: InlineText::EMPTY,
+        detail: Some(detail),
+        listener: ListenerId::NONE,
+        method: HttpMethod::Get,
+        version: HttpVersion::Http11,
+        source: Source::Proxy,
+        is_probe: false,
     })
 }
 
@@ -244,6 +262,43 @@ fn a_lane_keeps_order_and_drops_the_newest() {
     pipeline.turn(at_ms(2));
     assert_eq!(lock(&seen).events, [1, 2, 3, 6]);
     assert_balanced(&bus.stats());
+}
+
+#[test]
+fn a_detail_comes_back_empty_to_the_thread_that_filled_it() {
+    let (bus, mut pipeline) = Bus::new(BusConfig::default());
+    let mut queue = pipeline.subscribe("queue", Families::ALL, 1000);
+    let publisher = bus.publisher("worker");
+    let publish = |path: &str| {
+        let mut detail = publisher.detail();
+        assert_eq!(
+            *detail,
+            HttpDetail::default(),
+            "nothing of an earlier exchange"
+        );
+        detail.fill(DetailTexts {
+            path,
+            ..DetailTexts::default()
+        });
+        let memory = detail.path.as_ptr();
+        publisher.publish(request(detail));
+        memory
+    };
+    let memory = publish("/first");
+    pipeline.turn(at_ms(1));
+    assert_eq!(publish("/again"), memory, "the same text's memory");
+    // More than the way back holds: the rest is freed.
+    let paths: Vec<_> = (0..500).map(|n| format!("/{n}")).collect();
+    for path in &paths {
+        publish(path);
+    }
+    pipeline.turn(at_ms(2));
+    let mut read = Vec::new();
+    while let Some(mut event) = queue.try_recv() {
+        read.push(event.take_detail().expect("a copy of its own").path);
+    }
+    assert_eq!(read[..2], ["/first", "/again"]);
+    assert_eq!(read[2..], paths);
 }
 
 #[test]
