@@ -54,6 +54,9 @@ pub(crate) fn parse(
     if section.starts_with(b"\r\n") {
         return Ok(Some(2));
     }
+    if u32::try_from(section.len()).is_err() {
+        return Err(Fault::TooMany);
+    }
     let mut few = [httparse::EMPTY_HEADER; FEW];
     let first = httparse::parse_headers(section, &mut few[..max.min(FEW)]);
     if matches!(first, Err(httparse::Error::TooManyHeaders)) && max > FEW {
@@ -102,7 +105,7 @@ fn collect(
     Ok(Some(len))
 }
 
-/// Heads are bounded far below 4 GiB by their limits; beyond, the slice index would refuse.
+/// `parse` refuses what is longer than this can say.
 fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }

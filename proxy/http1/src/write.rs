@@ -196,3 +196,162 @@ fn put_status_line(out: &mut BytesMut, status: StatusCode) {
     };
     out.put_slice(prebuilt);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let field = |&(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        };
+        let mut headers = HeaderMap::new();
+        headers.extend(fields.iter().map(field));
+        headers
+    }
+
+    fn request(
+        method: Method,
+        fields: &[(&'static str, &'static str)],
+        body: BodyLength,
+    ) -> String {
+        let mut out = BytesMut::new();
+        let (target, authority) = (PathAndQuery::from_static("/p"), "a:1".parse().unwrap());
+        write_request_head(
+            &mut out,
+            &method,
+            &target,
+            &authority,
+            &headers(fields),
+            body,
+        );
+        let text = String::from_utf8(out.to_vec()).unwrap();
+        let start = format!("{method} /p HTTP/1.1\r\nhost: a:1\r\n");
+        text.strip_prefix(&start)
+            .expect("request line and host come first")
+            .to_owned()
+    }
+
+    #[test]
+    fn requests_say_their_framing_and_nothing_stale() {
+        let get = |fields| request(Method::GET, fields, BodyLength::Empty);
+        assert_eq!(get(&[]), "\r\n");
+        let stale = [
+            ("host", "b"),
+            ("content-length", "9"),
+            ("transfer-encoding", "gzip"),
+        ];
+        assert_eq!(get(&stale), "\r\n");
+        assert_eq!(get(&[("connection", "close"), ("x", "y")]), "x: y\r\n\r\n");
+        assert_eq!(
+            get(&[("te", "trailers")]),
+            "te: trailers\r\nconnection: te\r\n\r\n"
+        );
+        let upgrade = get(&[("upgrade", "websocket")]);
+        assert_eq!(upgrade, "upgrade: websocket\r\nconnection: upgrade\r\n\r\n");
+        let post = |body| request(Method::POST, &[], body);
+        assert_eq!(post(BodyLength::Empty), "content-length: 0\r\n\r\n");
+        assert_eq!(post(BodyLength::Length(70)), "content-length: 70\r\n\r\n");
+        assert_eq!(
+            post(BodyLength::Chunked),
+            "transfer-encoding: chunked\r\n\r\n"
+        );
+        assert_eq!(
+            post(BodyLength::Unknown),
+            "transfer-encoding: chunked\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn responses_fit_their_client_and_status() {
+        let cases: [(Version, u16, Option<u64>, bool, &str); 11] = [
+            (Version::HTTP_11, 200, Some(5), true, "content-length: 5"),
+            (Version::HTTP_11, 200, Some(0), true, "content-length: 0"),
+            (
+                Version::HTTP_11,
+                200,
+                None,
+                true,
+                "transfer-encoding: chunked",
+            ),
+            (
+                Version::HTTP_11,
+                200,
+                None,
+                false,
+                "connection: close\r\ntransfer-encoding: chunked",
+            ),
+            (
+                Version::HTTP_10,
+                200,
+                Some(5),
+                true,
+                "connection: keep-alive\r\ncontent-length: 5",
+            ),
+            (Version::HTTP_10, 200, None, true, "connection: close"),
+            (Version::HTTP_11, 204, Some(5), true, ""),
+            (Version::HTTP_11, 304, Some(5), true, "content-length: 5"),
+            (Version::HTTP_11, 304, None, true, ""),
+            (Version::HTTP_11, 103, None, false, ""),
+            (Version::HTTP_11, 499, Some(1), true, "content-length: 1"),
+        ];
+        for (client, status, length, keep_alive, fields) in cases {
+            let status = StatusCode::from_u16(status).unwrap();
+            let framing = response_framing(client, status, length);
+            let mut out = BytesMut::new();
+            write_response_head(
+                &mut out,
+                client,
+                status,
+                &HeaderMap::new(),
+                framing,
+                keep_alive,
+            );
+            let text = String::from_utf8(out.to_vec()).unwrap();
+            let reason = status.canonical_reason().unwrap_or_default();
+            let fields = if fields.is_empty() {
+                String::new()
+            } else {
+                format!("{fields}\r\n")
+            };
+            let expected = format!("HTTP/1.1 {} {reason}\r\n{fields}\r\n", status.as_str());
+            assert_eq!(text, expected, "{client:?} {length:?} {keep_alive}");
+        }
+    }
+
+    #[test]
+    fn a_switch_of_protocols_names_its_upgrade() {
+        let (mut out, fields) = (BytesMut::new(), headers(&[("upgrade", "websocket")]));
+        let status = StatusCode::SWITCHING_PROTOCOLS;
+        write_response_head(
+            &mut out,
+            Version::HTTP_11,
+            status,
+            &fields,
+            Framing::Empty,
+            true,
+        );
+        let expected = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\
+            connection: upgrade\r\n\r\n";
+        assert_eq!(&out[..], expected.as_bytes());
+    }
+
+    #[test]
+    fn an_empty_body_is_said_where_one_could_be() {
+        let mut out = BytesMut::new();
+        let fields = HeaderMap::new();
+        write_response_head(
+            &mut out,
+            Version::HTTP_11,
+            StatusCode::OK,
+            &fields,
+            Framing::Empty,
+            true,
+        );
+        assert_eq!(&out[..], b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    }
+}

@@ -44,9 +44,10 @@ pub(super) fn parse(buf: &[u8], extension_max: usize) -> Result<Option<SizeLine>
         rest @ [b';', ..] => rest,
         _ => return Err(BodyError::ChunkSize),
     };
-    let window = &rest[..rest.len().min(extension_max + 2)];
+    let reach = extension_max.saturating_add(2);
+    let window = &rest[..rest.len().min(reach)];
     let Some(end) = memchr::memchr(b'\n', window) else {
-        let too_long = window.len() == extension_max + 2;
+        let too_long = window.len() == reach;
         return if too_long {
             Err(BodyError::ChunkExtension)
         } else {
