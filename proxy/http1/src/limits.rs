@@ -13,8 +13,8 @@ pub struct Limits {
     pub body_bytes: Option<u64>,
     /// Bytes of chunk extensions in one whole body.
     pub chunk_extension_bytes: usize,
-    /// Bytes of chunk framing that are free of charge in one request body. Beyond them framing may be at
-    /// most `chunk_overhead_ratio` times the data: a flood of one-byte chunks ends here.
+    /// Bytes of chunk framing that are free of charge in one request body. Beyond them framing may
+    /// be at most `chunk_overhead_ratio` times the data: a flood of one-byte chunks ends here.
     pub chunk_overhead_bytes: u64,
     /// Bytes of chunk framing allowed per byte of data beyond `chunk_overhead_bytes`.
     pub chunk_overhead_ratio: u64,

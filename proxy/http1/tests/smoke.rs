@@ -6,7 +6,8 @@ use rauta_http1::*;
 #[test]
 fn a_request_goes_in_and_comes_out_with_fresh_framing() {
     let mut buf = BytesMut::from(
-        "POST /p?q HTTP/1.1\r\nHost: A.test:80\r\nContent-Length: 5\r\nConnection: x-y\r\nX-Y: 1\r\nAccept: */*\r\n\r\nhelloGET",
+        "POST /p?q HTTP/1.1\r\nHost: A.test:80\r\nContent-Length: 5\r\nConnection: x-y\r\n\
+            X-Y: 1\r\nAccept: */*\r\n\r\nhelloGET",
     );
     let limits = Limits::default();
     let mut request = Request::parse(&mut buf, &limits).unwrap().unwrap();
@@ -68,6 +69,7 @@ fn a_response_goes_in_and_comes_out_with_fresh_framing() {
     encoder.finish(None, &mut out).unwrap();
     assert_eq!(
         std::str::from_utf8(&out).unwrap(),
-        "HTTP/1.1 200 OK\r\nserver: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nserver: x\r\nconnection: close\r\n\
+            transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
     );
 }

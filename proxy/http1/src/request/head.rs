@@ -66,7 +66,8 @@ fn headers(
     facts: &mut Facts,
     limits: &Limits,
 ) -> Result<HeaderMap, RequestError> {
-    let mut headers = HeaderMap::with_capacity(fields.len());
+    // Room for what a gateway adds (forwarding, identity, tracing), so that the map never grows.
+    let mut headers = HeaderMap::with_capacity(fields.len() + ADDED_FIELDS);
     for field in fields {
         let name = field.name(bytes);
         if let Some(name) = names::ready_made(name) {
@@ -85,6 +86,8 @@ fn headers(
     }
     Ok(headers)
 }
+
+const ADDED_FIELDS: usize = 8;
 
 fn value(field: &Field, bytes: &Bytes) -> Result<HeaderValue, RequestError> {
     let value = HeaderValue::from_maybe_shared(field.shared_value(bytes));
