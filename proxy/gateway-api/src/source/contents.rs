@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::locate::Places;
 use super::yaml::{self, Document};
 use super::{Mistake, Severity};
 use crate::object::admit::{self, Verdict};
@@ -90,23 +91,17 @@ pub(super) fn read(file: &Path, text: &str, served: &Served) -> Contents {
 }
 
 fn read_document(file: &Path, document: &Document<'_>, contents: &mut Contents) {
-    let place = Place {
-        document: document.number,
-        line: document.line,
+    let source = Source {
+        file,
+        place: Place {
+            document: document.number,
+            line: document.line,
+        },
+        text: Some(*document),
     };
-    let hash = hash_of(document.text);
     match yaml::parse(document) {
-        Ok(value) => take(file, value, hash, place, contents),
-        Err(error) => {
-            contents.refused_unknown = true;
-            let place = Place {
-                line: error.line,
-                ..place
-            };
-            contents
-                .mistakes
-                .push(syntax_mistake(file, place, error.what));
-        }
+        Ok(value) => take(&source, value, hash_of(document.text), contents),
+        Err(error) => refuse(&source, error, contents),
     }
 }
 
@@ -114,47 +109,76 @@ fn read_json(file: &Path, text: &str, contents: &mut Contents) {
     let (values, error) = yaml::parse_json(text);
     for ((line, value), document) in values.into_iter().zip(1..) {
         contents.documents += 1;
+        let source = Source {
+            file,
+            place: Place { document, line },
+            text: None,
+        };
         // JSON is read whole each time: the hash only has to tell one text from another.
         let hash = hash_of(&value.to_string());
-        take(file, value, hash, Place { document, line }, contents);
+        take(&source, value, hash, contents);
     }
     if let Some(error) = error {
-        contents.refused_unknown = true;
-        let document = contents.documents + 1;
         let place = Place {
-            document,
+            document: contents.documents + 1,
             line: error.line,
         };
-        contents
-            .mistakes
-            .push(syntax_mistake(file, place, error.what));
+        refuse(
+            &Source {
+                file,
+                place,
+                text: None,
+            },
+            error,
+            contents,
+        );
     }
 }
 
-fn syntax_mistake(file: &Path, place: Place, what: String) -> Mistake {
-    Mistake {
-        severity: Severity::Error,
-        file: file.to_owned(),
-        document: Some(place.document),
-        line: Some(place.line),
-        object: None,
-        field: None,
-        what,
-        fix: "mend the document; until then the last good objects serve".to_owned(),
+/// What is being read: one document of a file.
+struct Source<'a> {
+    file: &'a Path,
+    place: Place,
+    /// The document, if the lines of its fields can be found.
+    text: Option<Document<'a>>,
+}
+
+impl Source<'_> {
+    fn mistake(&self, severity: Severity, object: Option<String>, what: String) -> Mistake {
+        Mistake {
+            severity,
+            file: self.file.to_owned(),
+            document: Some(self.place.document),
+            line: Some(self.place.line),
+            object,
+            field: None,
+            what,
+            fix: String::new(),
+        }
     }
+}
+
+/// Records a document that could not be parsed: it could hold any object.
+fn refuse(source: &Source<'_>, error: yaml::SyntaxError, contents: &mut Contents) {
+    contents.refused_unknown = true;
+    contents.mistakes.push(Mistake {
+        line: Some(error.line),
+        fix: "mend the document; until then the last good objects serve".to_owned(),
+        ..source.mistake(Severity::Error, None, error.what)
+    });
 }
 
 /// Takes a value: an object, or a list of objects.
-fn take(file: &Path, mut value: Value, hash: TextHash, place: Place, contents: &mut Contents) {
+fn take(source: &Source<'_>, mut value: Value, hash: TextHash, contents: &mut Contents) {
     if let Some(items) = list_items(&mut value) {
         for (index, item) in items.into_iter().enumerate() {
             // One text holds many objects here, so each gets a hash of its own.
             let hash = hash_of(&(hash, index));
-            take_object(file, item, hash, place, contents);
+            take_object(source, item, hash, &format!("items[{index}]."), contents);
         }
         return;
     }
-    take_object(file, value, hash, place, contents);
+    take_object(source, value, hash, "", contents);
 }
 
 /// The items of a `List`, or of a list of one kind as `kubectl get -o yaml` prints it.
@@ -169,27 +193,24 @@ fn list_items(value: &mut Value) -> Option<Vec<Value>> {
     }
 }
 
-fn take_object(file: &Path, value: Value, text: TextHash, place: Place, contents: &mut Contents) {
-    let mut say = |severity, object: String, field: Option<String>, what, fix: &str| {
-        contents.mistakes.push(Mistake {
-            severity,
-            file: file.to_owned(),
-            document: Some(place.document),
-            line: Some(place.line),
-            object: Some(object),
-            field,
-            what,
-            fix: fix.to_owned(),
-        });
-    };
+fn take_object(
+    source: &Source<'_>,
+    value: Value,
+    text: TextHash,
+    within: &str,
+    contents: &mut Contents,
+) {
+    let place = source.place;
     match admit::admit(value) {
         Verdict::Admitted { object, unknown } => {
             let key = object.key();
-            for field in unknown {
-                let what = "the field is not known and has no effect".to_owned();
-                let fix = "check its spelling and indentation, or remove it";
-                say(Severity::Warning, key.to_string(), Some(field), what, fix);
-            }
+            let what = "the field is not known and has no effect";
+            let found = unknown.into_iter().map(|field| Mistake {
+                field: Some(field),
+                fix: "check its spelling and indentation, or remove it".to_owned(),
+                ..source.mistake(Severity::Warning, Some(key.to_string()), what.to_owned())
+            });
+            tell(source, within, found.collect(), contents);
             contents.entries.push(Entry {
                 key,
                 object: Some(object),
@@ -197,38 +218,54 @@ fn take_object(file: &Path, value: Value, text: TextHash, place: Place, contents
                 place,
             });
         }
-        Verdict::Ignored {
-            name,
-            gateway_api: true,
-        } => {
-            let what = "the kind is not supported yet, the object has no effect".to_owned();
-            say(Severity::Warning, name, None, what, "do not rely on it");
-        }
-        Verdict::Ignored {
-            name,
-            gateway_api: false,
-        } => {
-            let what = "the kind is of no concern to routing".to_owned();
-            say(Severity::Info, name, None, what, "nothing needs to be done");
+        Verdict::Ignored { name, gateway_api } => {
+            let (severity, what, fix) = if gateway_api {
+                let what = "the kind is not supported yet, the object has no effect";
+                (Severity::Warning, what, "do not rely on it")
+            } else {
+                (
+                    Severity::Info,
+                    "the kind is of no concern to routing",
+                    "nothing needs to be done",
+                )
+            };
+            let fix = fix.to_owned();
+            let found = Mistake {
+                fix,
+                ..source.mistake(severity, Some(name), what.to_owned())
+            };
+            contents.mistakes.push(found);
         }
         Verdict::Rejected { name, key, errors } => {
-            for error in errors {
+            let found = errors.into_iter().map(|error| {
                 let what = match &error.value {
                     Some(value) => format!("{} (is {value})", error.what),
                     None => error.what,
                 };
-                say(
-                    Severity::Error,
-                    name.clone(),
-                    Some(error.field),
-                    what,
-                    &error.fix,
-                );
-            }
+                Mistake {
+                    field: Some(error.field),
+                    fix: error.fix,
+                    ..source.mistake(Severity::Error, Some(name.clone()), what)
+                }
+            });
+            tell(source, within, found.collect(), contents);
             contents.refused_unknown |= key.is_none();
             contents.refused.extend(key);
         }
     }
+}
+
+/// Records mistakes of fields, each with its line.
+fn tell(source: &Source<'_>, within: &str, mut found: Vec<Mistake>, contents: &mut Contents) {
+    if !found.is_empty()
+        && let Some(places) = source.text.as_ref().and_then(Places::of)
+    {
+        for mistake in &mut found {
+            let field = mistake.field.as_deref().unwrap_or_default();
+            mistake.line = Some(places.line_of(&format!("{within}{field}")));
+        }
+    }
+    contents.mistakes.extend(found);
 }
 
 fn hash_of(value: &(impl Hash + ?Sized)) -> TextHash {

@@ -13,8 +13,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use super::clock::Moment;
 use super::contents::Contents;
 use super::listing::Stamp;
 use crate::object::ObjectKey;
@@ -80,7 +81,7 @@ impl FileState {
     ///
     /// # Errors
     /// The file cannot be read, and this has not been told yet.
-    pub(super) fn look(&mut self, file: &Path, now: Instant) -> io::Result<Look> {
+    pub(super) fn look(&mut self, file: &Path, now: Moment) -> io::Result<Look> {
         match self.text_if_due(file, now) {
             Ok(look) => {
                 (self.unreadable_since, self.unreadable_told) = (None, false);
@@ -88,8 +89,9 @@ impl FileState {
             }
             Err(error) => {
                 // A link may dangle for the moment in which its target is exchanged.
-                let since = *self.unreadable_since.get_or_insert(now);
-                let passing = error.kind() == io::ErrorKind::NotFound && now < since + UNSETTLED;
+                let since = *self.unreadable_since.get_or_insert(now.monotonic);
+                let passing =
+                    error.kind() == io::ErrorKind::NotFound && now.monotonic < since + UNSETTLED;
                 if passing || self.unreadable_told {
                     return Ok(Look {
                         text: None,
@@ -102,11 +104,11 @@ impl FileState {
         }
     }
 
-    fn text_if_due(&mut self, file: &Path, now: Instant) -> io::Result<Look> {
+    fn text_if_due(&mut self, file: &Path, now: Moment) -> io::Result<Look> {
         let stamp = Stamp::of(&fs::metadata(file)?);
         let due = [self.held.as_ref().and_then(|held| held.1), self.let_go_at];
         let due = due.into_iter().flatten().min();
-        let is_due = due.is_some_and(|due| due <= now);
+        let is_due = due.is_some_and(|due| due <= now.monotonic);
         if self.stamp == Some(stamp) && self.settled && !is_due {
             return Ok(Look {
                 text: None,
@@ -124,14 +126,14 @@ impl FileState {
         if Stamp::of(&reader.metadata()?) != stamp {
             return Ok(Look {
                 text: None,
-                again: Some(now + UNSETTLED),
+                again: Some(now.monotonic + UNSETTLED),
             });
         }
         let first = self.stamp.is_none();
         self.replaced = !self.stamp.is_some_and(|old| old.is_same_file(&stamp));
         self.stamp = Some(stamp);
-        self.settled = !stamp.is_fresh(SystemTime::now());
-        let again = (!self.settled).then(|| now + UNSETTLED);
+        self.settled = !stamp.is_fresh(now.wall);
+        let again = (!self.settled).then(|| now.monotonic + UNSETTLED);
         let again = [again, due.filter(|_| !is_due)].into_iter().flatten().min();
         let held = self.held.as_ref().map(|held| held.0.as_str());
         if !is_due && !first {

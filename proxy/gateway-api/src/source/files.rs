@@ -16,6 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::clock::Moment;
 use super::contents::{self, Entry, Place};
 use super::file_state::{Believed, FileState, Look, UNSETTLED};
 use super::listing::{self, Listing};
@@ -61,14 +62,14 @@ impl FileSource {
 
     /// Looks at every file again and reads those that have changed.
     pub fn read_all(&mut self) -> Reading {
-        self.read_at(Instant::now(), &|_| false)
+        self.read_at(Moment::now(), &|_| false)
     }
 
     /// As [`Self::read_all`], at a given time; files for which `is_being_written` holds are left
     /// as they were.
     pub(super) fn read_at(
         &mut self,
-        now: Instant,
+        now: Moment,
         is_being_written: &dyn Fn(&Path) -> bool,
     ) -> Reading {
         let mut round = Round {
@@ -77,14 +78,14 @@ impl FileSource {
             again: None,
             orphans: BTreeSet::new(),
         };
-        self.store.begin();
+        self.store.begin(now.wall);
         let listing = listing::list(&self.paths);
         self.tell_failures(&listing, &mut round);
         self.note_missing(&listing, &mut round);
         let mut read = Vec::new();
         for file in &listing.files {
             if is_being_written(file) {
-                round.look_again_at(Some(now + UNSETTLED));
+                round.look_again_at(Some(now.monotonic + UNSETTLED));
             } else if let Some(contents) = self.read_file(file, &mut round) {
                 read.push((file.clone(), contents));
             }
@@ -94,7 +95,7 @@ impl FileSource {
         Reading {
             changes: self.store.finish(),
             mistakes: round.mistakes,
-            again_in: round.again.map(|at| at.saturating_duration_since(now)),
+            again_in: round.again.map(|at| now.until(at)),
         }
     }
 
@@ -129,8 +130,8 @@ impl FileSource {
                 state.missing_since = None;
                 continue;
             }
-            let since = *state.missing_since.get_or_insert(round.now);
-            if round.now >= since + VANISH_CONFIRM {
+            let since = *state.missing_since.get_or_insert(round.now.monotonic);
+            if round.now.monotonic >= since + VANISH_CONFIRM {
                 gone.push(path.clone());
             } else {
                 round.look_again_at(Some(since + VANISH_CONFIRM));
@@ -154,7 +155,7 @@ impl FileSource {
                 round.look_again_at(again);
                 let served = self.store.served(&state.keys);
                 let contents = contents::read(file, &text, &served);
-                let weighed = state.weigh(text, contents, round.now);
+                let weighed = state.weigh(text, contents, round.now.monotonic);
                 round.look_again_at(weighed.again);
                 if weighed.cut_short {
                     round.mistakes.push(cut_short(file));
@@ -295,7 +296,7 @@ impl FileSource {
 
 /// One reading under way.
 struct Round {
-    now: Instant,
+    now: Moment,
     mistakes: Vec<Mistake>,
     again: Option<Instant>,
     /// Objects that their file let go of in this round.

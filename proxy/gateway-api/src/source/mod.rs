@@ -2,10 +2,12 @@
 //!
 //! Files are read here; nothing in this module knows what the objects mean to each other.
 
+mod clock;
 mod contents;
 mod file_state;
 mod files;
 mod listing;
+mod locate;
 mod store;
 mod watch;
 mod yaml;

@@ -21,20 +21,39 @@ struct Slot {
 }
 
 /// The served objects.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Store {
     slots: HashMap<ObjectKey, Slot>,
     /// How many objects each namespace holds.
     namespaces: BTreeMap<String, usize>,
     resource_version: u64,
-    readings: u64,
+    /// Age of what is first seen in this reading.
+    age: Age,
     changes: Vec<Change>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            slots: HashMap::new(),
+            namespaces: BTreeMap::new(),
+            resource_version: 0,
+            age: Age {
+                ordinal: 0,
+                created: SystemTime::UNIX_EPOCH,
+            },
+            changes: Vec::new(),
+        }
+    }
 }
 
 impl Store {
     /// Begins a reading: objects first seen in one reading are of one age.
-    pub(super) fn begin(&mut self) {
-        self.readings += 1;
+    pub(super) fn begin(&mut self, now: SystemTime) {
+        self.age = Age {
+            ordinal: self.age.ordinal + 1,
+            created: now,
+        };
     }
 
     /// Ends a reading: what has changed, deletions last.
@@ -76,13 +95,7 @@ impl Store {
                 let changed = !stored.object.has_same_content(&object);
                 (stored.age, stored.generation + i64::from(changed))
             }
-            None => (
-                Age {
-                    ordinal: self.readings,
-                    created: SystemTime::now(),
-                },
-                1,
-            ),
+            None => (self.age, 1),
         };
         let stored = match old {
             Some(old) if same => Arc::clone(&old.stored),
@@ -155,10 +168,7 @@ impl Store {
             match (is_used, self.slots.get(&key)) {
                 (true, None) => {
                     let object = implied_namespace(&name);
-                    let age = Age {
-                        ordinal: self.readings,
-                        created: SystemTime::now(),
-                    };
+                    let age = self.age;
                     self.revive(&key);
                     let stored = self.store(&key, age, 1, "implied by its objects".into(), object);
                     self.slots.insert(

@@ -3,11 +3,12 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::clock::Moment;
 use super::file_state::{REMOVE_CONFIRM, SHRINK_CONFIRM};
 use super::{FileSource, Reading, Severity};
 use crate::object::{Change, Kind, ObjectKey};
@@ -16,7 +17,7 @@ use crate::object::{Change, Kind, ObjectKey};
 struct Bench {
     folder: TempDir,
     source: FileSource,
-    now: Instant,
+    now: Moment,
     /// Kind and name of what is served, implied Namespaces left out.
     served: Vec<String>,
 }
@@ -28,7 +29,7 @@ impl Bench {
         Self {
             folder,
             source,
-            now: Instant::now(),
+            now: Moment::now(),
             served: Vec::new(),
         }
     }
@@ -67,7 +68,8 @@ impl Bench {
     }
 
     fn read_after(&mut self, time: Duration) -> Reading {
-        self.now += time;
+        self.now.monotonic += time;
+        self.now.wall += time;
         self.read()
     }
 }
@@ -275,7 +277,7 @@ fn a_refused_object_keeps_its_last_good_state_and_names_the_mistake() {
     assert_eq!(bench.served, ["GatewayClass a", "GatewayClass b"]);
     let mistake = &reading.mistakes[0];
     assert_eq!(mistake.file, bench.path("a.yaml"));
-    assert_eq!((mistake.document, mistake.line), (Some(2), Some(8)));
+    assert_eq!((mistake.document, mistake.line), (Some(2), Some(15)));
     assert_eq!(mistake.object.as_deref(), Some("GatewayClass b"));
     assert_eq!(mistake.field.as_deref(), Some("spec.description"));
 }

@@ -80,11 +80,11 @@ fn has_content(text: &str) -> bool {
     })
 }
 
-/// Parses one document.
-pub(super) fn parse(document: &Document<'_>) -> Result<Value, SyntaxError> {
+/// How documents are parsed: within bounds, and as the YAML reader of Kubernetes does (0644 is
+/// octal).
+pub(super) fn options() -> serde_saphyr::Options {
     let mut options = serde_saphyr::Options::default();
     options.with_snippet = false;
-    // As the YAML reader of Kubernetes: 0644 is octal.
     options.legacy_octal_numbers = true;
     options.alias_limits.max_total_replayed_events = ALIAS_EVENTS_MAX;
     if let Some(budget) = &mut options.budget {
@@ -92,7 +92,12 @@ pub(super) fn parse(document: &Document<'_>) -> Result<Value, SyntaxError> {
         budget.flow_nesting_limit = DEPTH_MAX;
         budget.max_events = EVENTS_MAX;
     }
-    serde_saphyr::from_str_with_options(document.text, options).map_err(|error| {
+    options
+}
+
+/// Parses one document.
+pub(super) fn parse(document: &Document<'_>) -> Result<Value, SyntaxError> {
+    serde_saphyr::from_str_with_options(document.text, options()).map_err(|error| {
         let line = error
             .location()
             .map_or(1, |location| location.line().max(1));

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::fields::{Fields, Items};
+use super::checks::Items;
+use super::fields::Fields;
 use super::form::{ANNOTATION_VALUE, FREE, Form, HOSTNAME, PRECISE_HOSTNAME, SECTION_NAME, Text};
 use super::refs;
 

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::fields::{Fields, Items, PORT};
+use super::checks::{Items, PORT};
+use super::fields::Fields;
 use super::form::{FREE, Form, Text};
 use super::report::{Path, Report};
 

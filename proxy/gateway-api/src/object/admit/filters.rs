@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use super::fields::{Fields, Items, PORT};
+use super::checks::{Items, PORT};
+use super::fields::Fields;
 use super::form::{FREE, Form, HEADER_NAME, HEADER_VALUE, PRECISE_HOSTNAME, Text};
 use super::refs;
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::fields::{Fields, Items, PORT};
+use super::checks::{Items, PORT};
+use super::fields::Fields;
 use super::form::{
     ANNOTATION_VALUE, FREE, Form, GROUP, HOSTNAME, KIND, LABEL_VALUE, OBJECT_NAME, SECTION_NAME,
     Text,

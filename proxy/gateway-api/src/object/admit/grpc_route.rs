@@ -1,6 +1,7 @@
 //! The rules of GRPCRoute.
 
-use super::fields::{Fields, Items};
+use super::checks::Items;
+use super::fields::Fields;
 use super::form::{Form, HEADER_NAME, HOSTNAME, SECTION_NAME, Text};
 use super::http_route::{MATCH_TYPES, rules_together, session_persistence};
 use super::{filters, refs};

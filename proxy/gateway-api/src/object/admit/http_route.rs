@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::fields::{Fields, Items};
+use super::checks::Items;
+use super::fields::Fields;
 use super::form::{DURATION, Form, HEADER_NAME, HEADER_VALUE, HOSTNAME, SECTION_NAME, Text};
 use super::{filters, refs};
 

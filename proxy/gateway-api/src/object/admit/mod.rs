@@ -10,6 +10,7 @@
 //! that need another object, or that only a controller can judge, are not checked here.
 
 mod backend_tls_policy;
+mod checks;
 mod core_kinds;
 mod fields;
 mod filters;

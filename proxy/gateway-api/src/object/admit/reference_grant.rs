@@ -1,6 +1,7 @@
 //! The rules of ReferenceGrant.
 
-use super::fields::{Fields, Items};
+use super::checks::Items;
+use super::fields::Fields;
 use super::form::{GROUP, KIND, NAMESPACE, OBJECT_NAME};
 
 pub(super) fn spec(f: &mut Fields<'_>) {

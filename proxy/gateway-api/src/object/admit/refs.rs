@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::fields::{Fields, Items, PORT};
+use super::checks::{Items, PORT};
+use super::fields::Fields;
 use super::form::{FREE, GROUP, KIND, NAMESPACE, OBJECT_NAME, SECTION_NAME};
 use crate::object::GATEWAY_GROUP;
 

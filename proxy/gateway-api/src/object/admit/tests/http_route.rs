@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{check, spec_of, text, with};
+use super::{check, check_lines, spec_of, text, with};
 
 fn route() -> Value {
     json!({
@@ -72,86 +72,34 @@ fn defaults_are_those_of_the_schema() {
     assert_eq!(backend, &expected);
 }
 
+const PARENTS_AND_HOSTNAMES: &str = r#"
+/spec/hostnames/0 | "*.example.com" |
+/spec/hostnames/0 | "*" | spec.hostnames[0]
+/spec/hostnames/0 | "a:80" | spec.hostnames[0]
+/spec/hostnames/0 | "Example.com" | spec.hostnames[0]
+/spec/hostnames/0 | 7 | spec.hostnames[0]
+/spec/hostnames | "a" | spec.hostnames
+/spec/parentRefs | [{"port": 80}] | spec.parentRefs[0].name
+/spec/parentRefs | [{"name": "g", "port": 0}] | spec.parentRefs[0].port
+/spec/parentRefs | [{"name": "g", "port": "80"}] | spec.parentRefs[0].port
+/spec/parentRefs | [{"name": "g", "sectionName": "A"}] | spec.parentRefs[0].sectionName
+/spec/parentRefs | [{"name": "g", "kind": "a b"}] | spec.parentRefs[0].kind
+/spec/parentRefs | [{"name": "g"}, {"name": "g"}] | spec.parentRefs
+/spec/parentRefs | [{"name": "g"}, {"name": "g", "port": 80}] | spec.parentRefs
+/spec/parentRefs | [{"name": "g", "port": 80}, {"name": "g", "sectionName": "a"}] | spec.parentRefs
+/spec/parentRefs | [{"name": "g", "port": 80}, {"name": "g", "port": 81}] |
+/spec/parentRefs | [{"name": "g"}, {"name": "g", "namespace": "n"}] |
+/spec/parentRefs | [{"name": "g"}, {"name": "g", "kind": "Service"}] |
+"#;
+
 #[test]
 fn parents_and_hostnames() {
-    let parent = |more: Value| {
-        let mut parent = json!({"name": "g"});
-        parent
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        parent
-    };
-    let refs = "/spec/parentRefs";
+    check_lines(&route(), PARENTS_AND_HOSTNAMES);
     check(
         &route(),
         &[
-            ("/spec/hostnames/0", json!("*.example.com"), &[]),
-            ("/spec/hostnames/0", json!("*"), &["spec.hostnames[0]"]),
-            ("/spec/hostnames/0", json!("a:80"), &["spec.hostnames[0]"]),
-            (
-                "/spec/hostnames/0",
-                json!("Example.com"),
-                &["spec.hostnames[0]"],
-            ),
             ("/spec/hostnames/0", text(254), &["spec.hostnames[0]"]),
-            ("/spec/hostnames/0", json!(7), &["spec.hostnames[0]"]),
             ("/spec/hostnames", json!(vec!["a"; 17]), &["spec.hostnames"]),
-            ("/spec/hostnames", json!("a"), &["spec.hostnames"]),
-            (refs, json!([{"port": 80}]), &["spec.parentRefs[0].name"]),
-            (
-                refs,
-                json!([parent(json!({"port": 0}))]),
-                &["spec.parentRefs[0].port"],
-            ),
-            (
-                refs,
-                json!([parent(json!({"port": "80"}))]),
-                &["spec.parentRefs[0].port"],
-            ),
-            (
-                refs,
-                json!([parent(json!({"sectionName": "A"}))]),
-                &["spec.parentRefs[0].sectionName"],
-            ),
-            (
-                refs,
-                json!([parent(json!({"kind": "a b"}))]),
-                &["spec.parentRefs[0].kind"],
-            ),
-            (
-                refs,
-                json!([parent(json!({})), parent(json!({}))]),
-                &["spec.parentRefs"],
-            ),
-            (
-                refs,
-                json!([parent(json!({})), parent(json!({"port": 80}))]),
-                &["spec.parentRefs"],
-            ),
-            (
-                refs,
-                json!([
-                    parent(json!({"port": 80})),
-                    parent(json!({"sectionName": "a"}))
-                ]),
-                &["spec.parentRefs"],
-            ),
-            (
-                refs,
-                json!([parent(json!({"port": 80})), parent(json!({"port": 81}))]),
-                &[],
-            ),
-            (
-                refs,
-                json!([parent(json!({})), parent(json!({"namespace": "n"}))]),
-                &[],
-            ),
-            (
-                refs,
-                json!([parent(json!({})), parent(json!({"kind": "Service"}))]),
-                &[],
-            ),
         ],
     );
 }
@@ -225,79 +173,35 @@ fn matches() {
     check(&route(), &rows);
 }
 
+const RULES: &str = r#"
+/spec/rules | [] | spec.rules
+/spec/rules | {} | spec.rules
+/spec/rules | [{"name": "a"}, {"name": "a"}] | spec.rules
+/spec/rules | [{"name": "a"}, {}, {}] |
+/spec/rules/0/name | "A" | spec.rules[0].name
+/spec/rules/0/timeouts | {"request": "1x"} | spec.rules[0].timeouts.request
+/spec/rules/0/timeouts | {"request": "1s", "backendRequest": "1s1ms"} | spec.rules[0].timeouts.backendRequest
+/spec/rules/0/timeouts | {"request": "1m", "backendRequest": "60s"} |
+/spec/rules/0/timeouts | {"request": "0s", "backendRequest": "2s"} |
+/spec/rules/0/retry | {"codes": [500, 503], "backoff": "100ms"} |
+/spec/rules/0/retry | {"codes": [399]} | spec.rules[0].retry.codes[0]
+/spec/rules/0/retry | {"codes": [500, 500]} | spec.rules[0].retry.codes[1]
+/spec/rules/0/retry | {"attempts": -1} | spec.rules[0].retry.attempts
+/spec/rules/0/sessionPersistence | {"cookie": {}} |
+/spec/rules/0/sessionPersistence | {} | spec.rules[0].sessionPersistence.cookie
+/spec/rules/0/sessionPersistence | {"cookie": {"lifetimeType": "Permanent"}} | spec.rules[0].sessionPersistence.absoluteTimeout
+"#;
+
 #[test]
 fn rules() {
+    check_lines(&route(), RULES);
     let rule = json!({"matches": vec![json!({}); 43]});
     check(
         &route(),
         &[
-            ("/spec/rules", json!([]), &["spec.rules"]),
             ("/spec/rules", json!(vec![json!({}); 17]), &["spec.rules"]),
             ("/spec/rules", json!([rule, rule]), &[]),
             ("/spec/rules", json!([rule, rule, rule]), &["spec.rules"]),
-            (
-                "/spec/rules",
-                json!([{"name": "a"}, {"name": "a"}]),
-                &["spec.rules"],
-            ),
-            ("/spec/rules", json!([{"name": "a"}, {}, {}]), &[]),
-            ("/spec/rules", json!({}), &["spec.rules"]),
-            ("/spec/rules/0/name", json!("A"), &["spec.rules[0].name"]),
-            (
-                "/spec/rules/0/timeouts",
-                json!({"request": "1x"}),
-                &["spec.rules[0].timeouts.request"],
-            ),
-            (
-                "/spec/rules/0/timeouts",
-                json!({"request": "1s", "backendRequest": "1s1ms"}),
-                &["spec.rules[0].timeouts.backendRequest"],
-            ),
-            (
-                "/spec/rules/0/timeouts",
-                json!({"request": "1m", "backendRequest": "60s"}),
-                &[],
-            ),
-            (
-                "/spec/rules/0/timeouts",
-                json!({"request": "0s", "backendRequest": "2s"}),
-                &[],
-            ),
-            (
-                "/spec/rules/0/retry",
-                json!({"codes": [500, 503], "backoff": "100ms"}),
-                &[],
-            ),
-            (
-                "/spec/rules/0/retry",
-                json!({"codes": [399]}),
-                &["spec.rules[0].retry.codes[0]"],
-            ),
-            (
-                "/spec/rules/0/retry",
-                json!({"codes": [500, 500]}),
-                &["spec.rules[0].retry.codes[1]"],
-            ),
-            (
-                "/spec/rules/0/retry",
-                json!({"attempts": -1}),
-                &["spec.rules[0].retry.attempts"],
-            ),
-            (
-                "/spec/rules/0/sessionPersistence",
-                json!({"cookie": {}}),
-                &[],
-            ),
-            (
-                "/spec/rules/0/sessionPersistence",
-                json!({}),
-                &["spec.rules[0].sessionPersistence.cookie"],
-            ),
-            (
-                "/spec/rules/0/sessionPersistence",
-                json!({"cookie": {"lifetimeType": "Permanent"}}),
-                &["spec.rules[0].sessionPersistence.absoluteTimeout"],
-            ),
         ],
     );
 }
@@ -347,139 +251,35 @@ fn backends() {
     );
 }
 
+const FILTERS: &str = r#"
+/spec/rules/0/filters | [{}] | spec.rules[0].filters[0].type
+/spec/rules/0/filters | [{"type": "Other"}] | spec.rules[0].filters[0].type
+/spec/rules/0/filters | [{"type": "CORS"}] | spec.rules[0].filters[0].cors
+/spec/rules/0/filters | [{"type": "URLRewrite", "urlRewrite": {}, "cors": {}}] | spec.rules[0].filters[0].cors
+/spec/rules/0/filters | [{"type": "ExtensionRef", "extensionRef": {"group": "a", "kind": "b", "name": "c"}}] |
+/spec/rules/0/filters | [{"type": "ExtensionRef", "extensionRef": {"kind": "b"}}] | spec.rules[0].filters[0].extensionRef.group spec.rules[0].filters[0].extensionRef.name
+/spec/rules/0/filters | [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "a", "value": "b"}], "remove": ["a"]}}] |
+/spec/rules/0/filters | [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "a"}]}}] | spec.rules[0].filters[0].requestHeaderModifier.set[0].value
+/spec/rules/0/filters | [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": ["a", "a"]}}] | spec.rules[0].filters[0].requestHeaderModifier.remove[1]
+/spec/rules/0/filters | [{"type": "RequestHeaderModifier", "requestHeaderModifier": {}}, {"type": "RequestHeaderModifier", "requestHeaderModifier": {}}] | spec.rules[0].filters
+/spec/rules/0/filters | [{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "m", "port": 1}}}, {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "m", "port": 1}}}] |
+/spec/rules/0/filters | [{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "m", "port": 1}, "percent": 101}}] | spec.rules[0].filters[0].requestMirror.percent
+/spec/rules/0/filters | [{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "m", "port": 1}, "fraction": {"numerator": 101}}}] | spec.rules[0].filters[0].requestMirror.fraction.numerator
+/spec/rules/0/filters | [{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "m", "port": 1}, "percent": 1, "fraction": {"numerator": 1}}}] | spec.rules[0].filters[0].requestMirror.percent
+/spec/rules/0/filters | [{"type": "CORS", "cors": {"allowOrigins": ["*", "http://a"]}}] | spec.rules[0].filters[0].cors.allowOrigins
+/spec/rules/0/filters | [{"type": "CORS", "cors": {"allowOrigins": ["a"]}}] | spec.rules[0].filters[0].cors.allowOrigins[0]
+/spec/rules/0/filters | [{"type": "CORS", "cors": {"allowMethods": ["get"]}}] | spec.rules[0].filters[0].cors.allowMethods[0]
+/spec/rules/0/filters | [{"type": "CORS", "cors": {"maxAge": 0}}] | spec.rules[0].filters[0].cors.maxAge
+/spec/rules/0/filters | [{"type": "CORS", "cors": {"allowCredentials": "yes"}}] | spec.rules[0].filters[0].cors.allowCredentials
+/spec/rules/0/filters | [{"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/x"}}}] |
+/spec/rules/0/filters | [{"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplaceFullPath"}}}] | spec.rules[0].filters[0].urlRewrite.path.replaceFullPath
+/spec/rules/0/filters | [{"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplaceFullPath", "replacePrefixMatch": "/"}}}] | spec.rules[0].filters[0].urlRewrite.path.replaceFullPath spec.rules[0].filters[0].urlRewrite.path.replacePrefixMatch
+/spec/rules/0/filters | [{"type": "RequestRedirect", "requestRedirect": {}}] | spec.rules[0].backendRefs
+"#;
+
 #[test]
 fn filters() {
-    const AT: &str = "/spec/rules/0/filters";
-    let set = |headers: Value| json!([{"type": "RequestHeaderModifier", "requestHeaderModifier": headers}]);
-    let cors = |fields: Value| json!([{"type": "CORS", "cors": fields}]);
-    let mirror = |fields: Value| {
-        let mut filter = json!({"backendRef": {"name": "m", "port": 1}});
-        filter
-            .as_object_mut()
-            .unwrap()
-            .extend(fields.as_object().unwrap().clone());
-        json!([{"type": "RequestMirror", "requestMirror": filter}])
-    };
-    let rewrite = |path: Value| json!([{"type": "URLRewrite", "urlRewrite": {"path": path}}]);
-    check(
-        &route(),
-        &[
-            (AT, json!([{}]), &["spec.rules[0].filters[0].type"]),
-            (
-                AT,
-                json!([{"type": "Other"}]),
-                &["spec.rules[0].filters[0].type"],
-            ),
-            (
-                AT,
-                json!([{"type": "CORS"}]),
-                &["spec.rules[0].filters[0].cors"],
-            ),
-            (
-                AT,
-                json!([{"type": "URLRewrite", "urlRewrite": {}, "cors": {}}]),
-                &["spec.rules[0].filters[0].cors"],
-            ),
-            (
-                AT,
-                json!([{"type": "ExtensionRef", "extensionRef": {"group": "a", "kind": "b", "name": "c"}}]),
-                &[],
-            ),
-            (
-                AT,
-                json!([{"type": "ExtensionRef", "extensionRef": {}}]),
-                &[
-                    "spec.rules[0].filters[0].extensionRef.group",
-                    "spec.rules[0].filters[0].extensionRef.kind",
-                    "spec.rules[0].filters[0].extensionRef.name",
-                ],
-            ),
-            (
-                AT,
-                set(json!({"set": [{"name": "a", "value": "b"}], "remove": ["a"]})),
-                &[],
-            ),
-            (
-                AT,
-                set(json!({"set": [{"name": "a"}]})),
-                &["spec.rules[0].filters[0].requestHeaderModifier.set[0].value"],
-            ),
-            (
-                AT,
-                set(json!({"remove": ["a", "a"]})),
-                &["spec.rules[0].filters[0].requestHeaderModifier.remove[1]"],
-            ),
-            (
-                AT,
-                json!([set(json!({}))[0], set(json!({}))[0]]),
-                &["spec.rules[0].filters"],
-            ),
-            (AT, json!([mirror(json!({}))[0], mirror(json!({}))[0]]), &[]),
-            (
-                AT,
-                mirror(json!({"percent": 101})),
-                &["spec.rules[0].filters[0].requestMirror.percent"],
-            ),
-            (
-                AT,
-                mirror(json!({"fraction": {"numerator": 101}})),
-                &["spec.rules[0].filters[0].requestMirror.fraction.numerator"],
-            ),
-            (
-                AT,
-                mirror(json!({"percent": 1, "fraction": {"numerator": 1}})),
-                &["spec.rules[0].filters[0].requestMirror.percent"],
-            ),
-            (
-                AT,
-                cors(json!({"allowOrigins": ["*", "http://a"]})),
-                &["spec.rules[0].filters[0].cors.allowOrigins"],
-            ),
-            (
-                AT,
-                cors(json!({"allowOrigins": ["a"]})),
-                &["spec.rules[0].filters[0].cors.allowOrigins[0]"],
-            ),
-            (
-                AT,
-                cors(json!({"allowMethods": ["get"]})),
-                &["spec.rules[0].filters[0].cors.allowMethods[0]"],
-            ),
-            (
-                AT,
-                cors(json!({"maxAge": 0})),
-                &["spec.rules[0].filters[0].cors.maxAge"],
-            ),
-            (
-                AT,
-                cors(json!({"allowCredentials": "yes"})),
-                &["spec.rules[0].filters[0].cors.allowCredentials"],
-            ),
-            (
-                AT,
-                rewrite(json!({"type": "ReplacePrefixMatch", "replacePrefixMatch": "/x"})),
-                &[],
-            ),
-            (
-                AT,
-                rewrite(json!({"type": "ReplaceFullPath"})),
-                &["spec.rules[0].filters[0].urlRewrite.path.replaceFullPath"],
-            ),
-            (
-                AT,
-                rewrite(json!({"type": "ReplaceFullPath", "replacePrefixMatch": "/"})),
-                &[
-                    "spec.rules[0].filters[0].urlRewrite.path.replaceFullPath",
-                    "spec.rules[0].filters[0].urlRewrite.path.replacePrefixMatch",
-                ],
-            ),
-            (
-                AT,
-                json!([{"type": "RequestRedirect", "requestRedirect": {}}]),
-                &["spec.rules[0].backendRefs"],
-            ),
-        ],
-    );
+    check_lines(&route(), FILTERS);
 }
 
 #[test]

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
+use super::clock::Moment;
 use super::{FileSource, Mistake, Reading, Severity};
 
 /// After an event, wait for this long without another …
@@ -134,9 +135,9 @@ impl<F: FnMut(Reading)> Watch<F> {
         let mut first = self.cannot_watch();
         loop {
             self.update_watches();
-            let now = Instant::now();
+            let now = Moment::now();
             self.writing
-                .retain(|_, written| now < *written + WRITER_PATIENCE);
+                .retain(|_, written| now.monotonic < *written + WRITER_PATIENCE);
             let mut reading = self.read(now);
             reading.mistakes.splice(0..0, first.take());
             let again_in = reading.again_in;
@@ -155,14 +156,14 @@ impl<F: FnMut(Reading)> Watch<F> {
             } else {
                 poll
             };
-            let deadline = now + again_in.map_or(wait, |again| again.min(wait));
+            let deadline = now.monotonic + again_in.map_or(wait, |again| again.min(wait));
             if !self.wait(deadline) {
                 return;
             }
         }
     }
 
-    fn read(&mut self, now: Instant) -> Reading {
+    fn read(&mut self, now: Moment) -> Reading {
         let (writing, names) = (&self.writing, &self.names);
         let is_being_written = |file: &Path| {
             names
@@ -191,7 +192,7 @@ impl<F: FnMut(Reading)> Watch<F> {
         let mut deadline = deadline;
         let mut settle_until = None;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = Moment::now().until(deadline);
             let event = self.events.recv_timeout(left);
             if self.stop.load(Ordering::Acquire) {
                 return false;
@@ -203,7 +204,7 @@ impl<F: FnMut(Reading)> Watch<F> {
             match event {
                 Ok(event) => {
                     if self.note(&event) {
-                        let now = Instant::now();
+                        let now = Moment::now().monotonic;
                         let until = *settle_until.get_or_insert(now + SETTLE_MAX);
                         deadline = until.min(now + QUIET);
                     }
@@ -227,7 +228,7 @@ impl<F: FnMut(Reading)> Watch<F> {
         for path in &event.paths {
             match event.kind {
                 EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
-                    self.writing.insert(path.clone(), Instant::now());
+                    self.writing.insert(path.clone(), Moment::now().monotonic);
                 }
                 EventKind::Modify(ModifyKind::Metadata(_))
                 | EventKind::Create(CreateKind::File) => {}
@@ -319,3 +320,6 @@ fn entry_name(path: &Path) -> Option<PathBuf> {
             .join(path.file_name()?),
     )
 }
+
+#[cfg(test)]
+mod tests;
