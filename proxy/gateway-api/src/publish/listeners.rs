@@ -36,7 +36,8 @@ impl Listeners {
     ) -> bool {
         let mut built = HashMap::new();
         let mut plans: BTreeMap<SocketAddr, PortPlan> = BTreeMap::new();
-        for gateway in around.gateways.states.values() {
+        let gateways = around.gateways.states.values();
+        for gateway in gateways.filter(|gateway| gateway.accepted.is_ok()) {
             let served = gateway.listeners.iter().filter(|l| l.is_served());
             for state in served {
                 let key = (gateway.name.clone(), state.offer.name.clone());
