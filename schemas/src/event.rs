@@ -75,6 +75,15 @@ impl Event {
         }
     }
 
+    /// What does not fit the slot, where this event carries it.
+    pub fn detail(&self) -> Option<&HttpDetail> {
+        match self {
+            Self::HttpRequest(event) => event.detail.as_deref(),
+            Self::HttpResponse(event) => event.detail.as_deref(),
+            Self::HttpProgress(_) | Self::Connection(_) | Self::Endpoint(_) => None,
+        }
+    }
+
     /// Takes the event's detail out, so that it can be used again.
     pub fn take_detail(&mut self) -> Option<Box<HttpDetail>> {
         match self {

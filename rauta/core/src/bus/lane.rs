@@ -184,13 +184,17 @@ impl LaneReader {
             && let Ok(mut chunk) = self.consumer.read_chunk(left.min(BATCH))
         {
             let (front, back) = chunk.as_mut_slices();
+            let mut has_details = false;
             for event in front.iter().chain(&*back) {
                 taken[event.family()] += 1;
+                has_details |= event.detail().is_some();
             }
             hand_on(front);
             hand_on(back);
-            self.returns.take_from(front);
-            self.returns.take_from(back);
+            if has_details {
+                self.returns.take_from(front);
+                self.returns.take_from(back);
+            }
             left -= chunk.len();
             chunk.commit_all();
         }
