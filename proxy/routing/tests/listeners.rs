@@ -99,7 +99,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn the_intersection_matches_what_both_match(a in hostnames(), b in hostnames(), host in hosts()) {
+    fn the_intersection_matches_what_both_match(
+        a in hostnames(),
+        b in hostnames(),
+        host in hosts(),
+    ) {
         let common = a.intersection(&b);
         prop_assert_eq!(&common, &b.intersection(&a));
         let both = a.matches(&host) && b.matches(&host);

@@ -1,13 +1,14 @@
 //! Path prefixes of one host: the longest that covers a path, then the shorter ones behind it.
 //!
-//! A path is cut at its element boundaries, and each cut is looked up as a whole; lengths that no
-//! prefix has are skipped, so that a path of a thousand elements costs what the configuration is
-//! deep. (A radix router answers one best match; here a request falls through to the next shorter
-//! prefix when headers or method do not fit.)
+//! Only lengths that some prefix has are tried, the longest first, and only where the path has an
+//! element's end: a path of a thousand elements costs what the configuration is varied. (A radix
+//! router answers one best match; here a request falls through to the next shorter prefix when
+//! headers or method do not fit.)
 
 use super::RequestView;
 use super::candidate::{Bucket, Candidates};
 use crate::hash::FastMap;
+use std::cmp::Reverse;
 
 /// Buckets by prefix.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +18,8 @@ pub(crate) struct Prefixes {
     nodes: Vec<Node>,
     /// The prefix of every path.
     root: Option<u32>,
-    /// Bit n: some prefix is n bytes long.
-    lengths: Vec<u64>,
+    /// The lengths of all prefixes in `by_text`, each once, the longest first.
+    lengths: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -42,10 +43,14 @@ impl Prefixes {
             if text.is_empty() {
                 prefixes.root = Some(place);
             } else {
-                prefixes.note_length(text.len());
+                prefixes.lengths.push(text.len());
                 prefixes.by_text.insert(text.into(), place);
             }
         }
+        prefixes
+            .lengths
+            .sort_unstable_by_key(|length| Reverse(*length));
+        prefixes.lengths.dedup();
         let links: Vec<_> = prefixes
             .by_text
             .iter()
@@ -76,31 +81,11 @@ impl Prefixes {
 
     /// The longest prefix of at most `length_max` bytes that covers `path`.
     fn longest(&self, path: &str, length_max: usize) -> Option<u32> {
-        let bound = length_max.min(self.lengths.len() * 64);
-        let cuts = memchr::memchr_iter(b'/', &path.as_bytes()[..bound.min(path.len())])
-            .chain((bound >= path.len()).then_some(path.len()));
-        let mut longest = self.root;
-        for cut in cuts {
-            if self.has_length(cut)
-                && let Some(place) = self.by_text.get(&path[..cut])
-            {
-                longest = Some(*place);
-            }
-        }
-        longest
-    }
-
-    fn note_length(&mut self, length: usize) {
-        let word = length / 64;
-        if self.lengths.len() <= word {
-            self.lengths.resize(word + 1, 0);
-        }
-        self.lengths[word] |= 1 << (length % 64);
-    }
-
-    fn has_length(&self, length: usize) -> bool {
+        let ends_element = |length: usize| path.as_bytes().get(length).is_none_or(|b| *b == b'/');
         self.lengths
-            .get(length / 64)
-            .is_some_and(|word| word & (1 << (length % 64)) != 0)
+            .iter()
+            .filter(|length| **length <= length_max && ends_element(**length))
+            .find_map(|length| self.by_text.get(&path[..*length]).copied())
+            .or(self.root)
     }
 }
