@@ -77,7 +77,8 @@ mod tests {
         #[test]
         fn texts_of_one_prefix_are_equal(text in "[a-z]{16}", rest in "[a-z]{1,4}") {
             let long = format!("{text}{rest}");
-            prop_assert_eq!(InlineText::<16>::new(&long), InlineText::<16>::new(&format!("{text}x")));
+            let other = format!("{text}x");
+            prop_assert_eq!(InlineText::<16>::new(&long), InlineText::<16>::new(&other));
             prop_assert_ne!(InlineText::<16>::new(&long), InlineText::<16>::new(&text));
         }
     }
