@@ -60,8 +60,9 @@ doc: tools ## Build the API documentation (target/doc)
 	$(CARGO) doc --workspace --no-deps --locked
 
 .PHONY: schemas
-schemas: tools ## Write schemas/json from the event types
+schemas: tools ## Write schemas/json and docs/configuration.md from the types
 	RAUTA_REGENERATE=1 $(CARGO) test --locked --package rauta-schemas committed_schemas
+	RAUTA_REGENERATE=1 $(CARGO) test --locked --package rauta the_committed_page
 
 .PHONY: deny
 deny: tools ## Bans, licences and sources of outside crates (deny.toml), by cargo-deny

@@ -1,0 +1,283 @@
+//! The control thread: manifests in, snapshots to the data plane, its answers back into status.
+
+use crate::config::{Config, Input};
+use anyhow::Context;
+use rauta_gateway_api::quick::{Quick, Tls};
+use rauta_gateway_api::source::{FileSource, Mistake, Reading, Severity, WatchHandle};
+use rauta_gateway_api::status::{ObjectStatus, PortReport};
+use rauta_gateway_api::{Config as ControllerConfig, Controller};
+use rauta_proxy::{Applied, PortState, Proxy};
+use rauta_routing::Snapshot;
+use rauta_schemas::Names;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// Readings that may wait; the watch waits with the next.
+const READINGS: usize = 4;
+
+/// What routing looks like from outside.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RoutingView(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    snapshot: Arc<Snapshot>,
+    status: Vec<ObjectStatus>,
+    figures: Figures,
+}
+
+/// Counters and gauges of routing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) snapshots: u64,
+    pub(crate) mistakes: u64,
+    pub(crate) generation: u64,
+    pub(crate) apply_seconds: f64,
+    pub(crate) ports_failed: usize,
+}
+
+impl RoutingView {
+    /// The snapshot that every worker serves.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.with(|seen| Arc::clone(&seen.snapshot))
+    }
+
+    /// What became of each object.
+    pub(crate) fn status(&self) -> Vec<ObjectStatus> {
+        self.with(|seen| seen.status.clone())
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        self.with(|seen| seen.figures)
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The running control thread.
+#[derive(Debug)]
+pub(crate) struct Routing {
+    view: RoutingView,
+    stop: mpsc::Sender<Message>,
+    watch: Option<WatchHandle>,
+    thread: JoinHandle<()>,
+}
+
+enum Message {
+    Reading(Reading),
+    Stop,
+}
+
+impl Routing {
+    /// Reads the input, applies the first snapshot, and goes on with every change.
+    pub(crate) async fn start(
+        config: &Config,
+        names: Names,
+        proxy: Arc<Proxy>,
+    ) -> anyhow::Result<Self> {
+        let view = RoutingView::default();
+        let (sender, receiver) = mpsc::channel(READINGS);
+        let (mut control, watch) = match &config.input {
+            Input::Quick { backend, bind, tls } => {
+                let tls = tls
+                    .as_ref()
+                    .map(|(cert, key)| read_tls(cert, key))
+                    .transpose()?;
+                let quick = Quick {
+                    bind: *bind,
+                    backends: vec![*backend],
+                    tls,
+                };
+                let controller = quick.controller(names).context("the quick way")?;
+                (
+                    Control {
+                        controller,
+                        proxy,
+                        view: view.clone(),
+                    },
+                    None,
+                )
+            }
+            Input::Manifests(paths) => {
+                let mut source = FileSource::open(paths.clone());
+                let reading = source.read_all();
+                let controller = Controller::new(controller_config(config), names);
+                let mut control = Control {
+                    controller,
+                    proxy,
+                    view: view.clone(),
+                };
+                control.take_in(reading);
+                let sender = sender.clone();
+                let watch = source
+                    .watch(move |reading| {
+                        // The receiver is gone only at the end.
+                        sender.blocking_send(Message::Reading(reading)).ok();
+                    })
+                    .context("manifests cannot be watched")?;
+                (control, Some(watch))
+            }
+        };
+        let applied = control.publish(Instant::now()).await;
+        if let (Input::Quick { .. }, Some(Applied { ports, .. })) = (&config.input, &applied) {
+            for (_, state) in ports {
+                if let PortState::Failed(why) = state {
+                    anyhow::bail!("bind_addr: {why}; free it or choose another");
+                }
+            }
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
+        let thread = std::thread::Builder::new()
+            .name("rauta-routing".into())
+            .spawn(move || runtime.block_on(follow(control, receiver)))?;
+        Ok(Self {
+            view,
+            stop: sender,
+            watch,
+            thread,
+        })
+    }
+
+    /// A view of it.
+    pub(crate) fn view(&self) -> RoutingView {
+        self.view.clone()
+    }
+
+    /// Takes no more changes in.
+    pub(crate) async fn stop(self) {
+        // The thread may have ended by a panic; joining it says so.
+        self.stop.send(Message::Stop).await.ok();
+        // Ends the watch's thread, which may be waiting to send to the one that is ending.
+        drop(self.stop);
+        drop(self.watch);
+        if self.thread.join().is_err() {
+            tracing::error!("the routing thread panicked");
+        }
+    }
+}
+
+/// Applies every reading until told to stop.
+async fn follow(mut control: Control, mut messages: mpsc::Receiver<Message>) {
+    while let Some(Message::Reading(reading)) = messages.recv().await {
+        let read = Instant::now();
+        control.take_in(reading);
+        control.publish(read).await;
+    }
+}
+
+struct Control {
+    controller: Controller,
+    proxy: Arc<Proxy>,
+    view: RoutingView,
+}
+
+impl Control {
+    fn take_in(&mut self, reading: Reading) {
+        for mistake in &reading.mistakes {
+            log(mistake);
+        }
+        let errors = reading
+            .mistakes
+            .iter()
+            .filter(|m| m.severity == Severity::Error)
+            .count();
+        self.view
+            .with(|seen| seen.figures.mistakes += errors as u64);
+        self.controller.apply(reading.changes);
+    }
+
+    /// Compiles and, if anything changed, waits until every worker serves it.
+    async fn publish(&mut self, read: Instant) -> Option<Applied> {
+        // The quick way has compiled already, to find its mistakes.
+        let compiled = self.controller.compile();
+        let first = self.view.figures().snapshots == 0;
+        let snapshot = compiled.or_else(|| self.controller.snapshot().filter(|_| first).cloned());
+        let applied = match &snapshot {
+            Some(snapshot) => Some(self.proxy.apply(Arc::clone(snapshot)).await),
+            None => None,
+        };
+        if let Some(applied) = &applied {
+            self.controller
+                .report(applied.ports.iter().map(report).collect());
+            log_ports(applied, &self.view.snapshot());
+        }
+        let status = self.controller.status();
+        self.view.with(|seen| {
+            seen.status = status;
+            if let (Some(snapshot), Some(applied)) = (snapshot, &applied) {
+                let is_failed = |state: &PortState| matches!(state, PortState::Failed(_));
+                seen.figures.snapshots += 1;
+                seen.figures.generation = snapshot.generation;
+                seen.figures.apply_seconds = read.elapsed().as_secs_f64();
+                seen.figures.ports_failed = applied
+                    .ports
+                    .iter()
+                    .filter(|(_, state)| is_failed(state))
+                    .count();
+                seen.snapshot = snapshot;
+            }
+        });
+        applied
+    }
+}
+
+fn report((address, state): &(std::net::SocketAddr, PortState)) -> PortReport {
+    let outcome = match state {
+        PortState::Serving(_) => Ok(()),
+        PortState::Failed(why) => Err(why.clone()),
+    };
+    PortReport {
+        address: *address,
+        outcome,
+    }
+}
+
+/// Says which addresses are served, when they are new, and which cannot be.
+fn log_ports(applied: &Applied, before: &Snapshot) {
+    for (address, state) in &applied.ports {
+        let is_new = before.ports.iter().all(|port| port.address != *address);
+        match state {
+            PortState::Serving(at) if is_new => tracing::info!(address = %at, "listening"),
+            PortState::Serving(_) => {}
+            PortState::Failed(why) => {
+                tracing::error!(address = %address, error = why, "not served")
+            }
+        }
+    }
+}
+
+fn log(mistake: &Mistake) {
+    match mistake.severity {
+        Severity::Error => tracing::error!("{mistake}"),
+        Severity::Warning => tracing::warn!("{mistake}"),
+        Severity::Info => tracing::info!("{mistake}"),
+    }
+}
+
+/// How objects from files are judged.
+pub(crate) fn controller_config(config: &Config) -> ControllerConfig {
+    ControllerConfig {
+        gateway_class: config.gateway_class.clone(),
+        address_pool: config.address_pool,
+        port_offset: config.port_offset,
+        bind_any_address: config.bind_any,
+        ..ControllerConfig::files()
+    }
+}
+
+fn read_tls(certificate: &Path, key: &Path) -> anyhow::Result<Tls> {
+    let read = |field: &str, path: &Path| {
+        std::fs::read(path).with_context(|| format!("{field}: {} cannot be read", path.display()))
+    };
+    Ok(Tls {
+        certificate: read("tls_cert", certificate)?,
+        key: read("tls_key", key)?,
+    })
+}

@@ -1,0 +1,247 @@
+//! Exact figures for a scrape: the workers' totals, the bus's counters, routing.
+
+use crate::routing::RoutingView;
+use rauta_core::bus::Bus;
+use rauta_proxy::{Proxy, Totals};
+use rauta_sinks::prometheus::{Sample, Source};
+use std::sync::{Arc, Weak};
+
+/// Workers' totals and the bus's counters. Holds the proxy weakly: a scrape must not keep it.
+pub(crate) fn process(proxy: Arc<Proxy>, bus: Bus) -> Source {
+    let proxy: Weak<Proxy> = Arc::downgrade(&proxy);
+    Box::new(move || {
+        let mut samples = bus_samples(&bus);
+        if let Some(proxy) = proxy.upgrade() {
+            samples.extend(total_samples(&proxy.totals()));
+        }
+        samples
+    })
+}
+
+/// What routing holds and how often it was swapped.
+pub(crate) fn routing(view: RoutingView) -> Source {
+    Box::new(move || {
+        let figures = view.figures();
+        vec![
+            Sample::counter(
+                "rauta_routing_snapshots_total",
+                "Snapshots that were compiled and handed to the workers.",
+                figures.snapshots,
+            ),
+            Sample::counter(
+                "rauta_routing_mistakes_total",
+                "Mistakes found in manifests; the objects concerned keep their last good form.",
+                figures.mistakes,
+            ),
+            Sample::gauge(
+                "rauta_routing_generation",
+                "The generation of the snapshot in force.",
+                figures.generation as f64,
+            ),
+            Sample::gauge(
+                "rauta_routing_apply_seconds",
+                "The last change, from reading it to the moment every worker served it, seconds.",
+                figures.apply_seconds,
+            ),
+            Sample::gauge(
+                "rauta_routing_ports_failed",
+                "Ports that could not be bound.",
+                figures.ports_failed as f64,
+            ),
+        ]
+    })
+}
+
+fn bus_samples(bus: &Bus) -> Vec<Sample> {
+    let stats = bus.stats();
+    let mut samples = Vec::new();
+    for lane in &stats.lanes {
+        for ((family, published), (_, dropped)) in lane.published.iter().zip(lane.dropped.iter()) {
+            let of = |sample: Sample| {
+                sample
+                    .label("lane", &*lane.name)
+                    .label("family", family.label())
+            };
+            samples.push(of(Sample::counter(
+                "rauta_bus_published_total",
+                "Events handed to the bus, dropped ones included.",
+                published,
+            )));
+            samples.push(of(Sample::counter(
+                "rauta_bus_lane_dropped_total",
+                "Events dropped because their lane was full.",
+                dropped,
+            )));
+        }
+    }
+    for subscriber in &stats.subscribers {
+        let figures = subscriber.delivered.iter().zip(subscriber.dropped.iter());
+        for ((family, delivered), (_, dropped)) in figures {
+            if !subscriber.families.contains(family) {
+                continue;
+            }
+            let of = |sample: Sample| {
+                sample
+                    .label("subscriber", subscriber.name)
+                    .label("family", family.label())
+            };
+            samples.push(of(Sample::counter(
+                "rauta_bus_delivered_total",
+                "Events that a subscriber took.",
+                delivered,
+            )));
+            samples.push(of(Sample::counter(
+                "rauta_bus_dropped_total",
+                "Events dropped at a subscriber: its queue was full, or it was off after a panic.",
+                dropped,
+            )));
+        }
+        samples.push(
+            Sample::gauge(
+                "rauta_bus_queue_length",
+                "Events that wait for a subscriber.",
+                subscriber.queued as f64,
+            )
+            .label("subscriber", subscriber.name),
+        );
+    }
+    samples.extend(anomaly_samples(&stats));
+    samples
+}
+
+fn anomaly_samples(stats: &rauta_core::bus::BusStats) -> Vec<Sample> {
+    let mut samples = vec![Sample::counter(
+        "rauta_anomalies_emitted_total",
+        "Anomalies and all-clears that the detectors emitted.",
+        stats.anomalies_emitted,
+    )];
+    for reader in &stats.anomalies {
+        let of = |sample: Sample| sample.label("sink", reader.name);
+        samples.push(of(Sample::counter(
+            "rauta_sink_sent_total",
+            "Anomalies that a sink took.",
+            reader.delivered,
+        )));
+        samples.push(of(Sample::counter(
+            "rauta_sink_dropped_total",
+            "Anomalies dropped because a sink's queue was full.",
+            reader.dropped,
+        )));
+        samples.push(of(Sample::gauge(
+            "rauta_sink_queue_length",
+            "Anomalies that wait for a sink.",
+            reader.queued as f64,
+        )));
+    }
+    samples
+}
+
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+fn total_samples(totals: &Totals) -> Vec<Sample> {
+    let counter = Sample::counter;
+    let gauge = |name, help, value: u64| Sample::gauge(name, help, value as f64);
+    let mut samples = vec![
+        counter(
+            "rauta_proxy_connections_accepted_total",
+            "Client connections accepted.",
+            totals.accepted,
+        ),
+        gauge(
+            "rauta_proxy_connections_open",
+            "Client connections open now.",
+            totals.open,
+        ),
+        gauge(
+            "rauta_proxy_requests_in_flight",
+            "Requests in flight now.",
+            totals.in_flight,
+        ),
+        counter(
+            "rauta_proxy_requests_total",
+            "Requests whose head was complete, or that were answered without.",
+            totals.requests,
+        ),
+        counter(
+            "rauta_proxy_heads_cut_total",
+            "Connections that ended inside a head.",
+            totals.heads_cut,
+        ),
+        counter(
+            "rauta_proxy_accept_pauses_total",
+            "Times accepting paused for want of file descriptors.",
+            totals.accept_pauses,
+        ),
+        counter(
+            "rauta_proxy_upstream_connected_total",
+            "Connections made to endpoints.",
+            totals.upstream_connected,
+        ),
+        counter(
+            "rauta_proxy_upstream_reused_total",
+            "Requests sent on a connection used before.",
+            totals.upstream_reused,
+        ),
+        counter(
+            "rauta_proxy_upstream_connect_failed_total",
+            "Attempts at connecting to endpoints that failed.",
+            totals.upstream_connect_failed,
+        ),
+        counter(
+            "rauta_proxy_retries_total",
+            "Requests that were tried again.",
+            totals.retries,
+        ),
+        counter(
+            "rauta_proxy_retries_denied_total",
+            "Retries that the budget forbade.",
+            totals.retries_denied,
+        ),
+        counter(
+            "rauta_proxy_mirrored_total",
+            "Copies of requests sent to mirrors.",
+            totals.mirrored,
+        ),
+        counter(
+            "rauta_proxy_mirrors_dropped_total",
+            "Copies left out: too many in flight, or too large a body.",
+            totals.mirrors_dropped,
+        ),
+        gauge(
+            "rauta_proxy_tunnels_open",
+            "Upgraded connections open now.",
+            totals.tunnels,
+        ),
+    ];
+    for (direction, bytes) in [
+        ("request", totals.request_bytes),
+        ("response", totals.response_bytes),
+    ] {
+        let sample = counter(
+            "rauta_proxy_body_bytes_total",
+            "Bytes of bodies, by direction.",
+            bytes,
+        );
+        samples.push(sample.label("direction", direction));
+    }
+    for (what, count) in [
+        ("connection", totals.refused_connections),
+        ("request", totals.refused_requests),
+    ] {
+        let sample = counter(
+            "rauta_proxy_refused_total",
+            "Refused because a cap was reached.",
+            count,
+        );
+        samples.push(sample.label("what", what));
+    }
+    for (class, count) in CLASSES.iter().zip(totals.by_class) {
+        let sample = counter(
+            "rauta_proxy_responses_total",
+            "Exchanges that are over, by the status' class; none: no status was sent.",
+            count,
+        );
+        samples.push(sample.label("status_class", *class));
+    }
+    samples
+}
