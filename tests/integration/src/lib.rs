@@ -1,1 +1,11 @@
-//! Being laid.
+//! Starts the real program for tests, over loopback, and stops it by its id.
+
+#![forbid(unsafe_code)]
+
+mod http; // a byte-exact client of few lines
+mod manifests; // folders of manifests
+mod program; // the built program and a running one
+
+pub use http::{Answer, get, request};
+pub use manifests::{Manifests, route, service};
+pub use program::{Rauta, built};

@@ -1,0 +1,152 @@
+//! The built program, and a running one.
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+/// Nothing here takes this long; only a failure does.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The path of the program, built first if it is not up to date: `cargo test` of one package does
+/// not build another's program.
+pub fn built() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| build().expect("the program builds"))
+        .clone()
+}
+
+fn build() -> anyhow::Result<PathBuf> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--locked",
+            "--package",
+            "rauta",
+            "--message-format",
+            "json",
+        ])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo cannot be started")?;
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let program = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "rauta")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    program.context("cargo built no program")
+}
+
+/// A running `rauta run`; killed when dropped.
+#[derive(Debug)]
+pub struct Rauta {
+    child: Child,
+    log: Receiver<String>,
+    admin: SocketAddr,
+}
+
+impl Rauta {
+    /// Starts it with these arguments and variables, its admin server on a free port, and waits
+    /// until it says that it is ready.
+    ///
+    /// # Errors
+    /// With everything it said, where it ends or stays silent instead.
+    pub fn start(arguments: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let mut child = Command::new(built())
+            .args(["run", "--admin", "127.0.0.1:0"])
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let stderr = child.stderr.take().context("its stderr was asked for")?;
+        let (sender, log) = sync_channel(100_000);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut rauta = Self {
+            child,
+            log,
+            admin: SocketAddr::from(([0, 0, 0, 0], 0)),
+        };
+        let line = rauta.wait_for("admin server listens")?;
+        rauta.admin = line["address"].as_str().context("an address")?.parse()?;
+        rauta.wait_for("ready")?;
+        Ok(rauta)
+    }
+
+    /// Where its admin server listens.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the log line with this message.
+    ///
+    /// # Errors
+    /// With the lines since the last call, where it does not come.
+    pub fn wait_for(&mut self, message: &str) -> anyhow::Result<Value> {
+        let mut seen = Vec::new();
+        loop {
+            let Ok(line) = self.log.recv_timeout(PATIENCE) else {
+                bail!("no line `{message}` in:\n{}", seen.join("\n"));
+            };
+            if let Ok(value) = serde_json::from_str::<Value>(&line)
+                && value["message"] == message
+            {
+                return Ok(value);
+            }
+            seen.push(line);
+        }
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends SIGKILL.
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// Where the process cannot be waited for.
+    pub fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.child.wait()?)
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // It may have ended by itself.
+            kill_process(pid, signal).ok();
+        }
+    }
+}
+
+impl Drop for Rauta {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
