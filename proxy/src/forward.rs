@@ -11,6 +11,7 @@
 use crate::body::Frame;
 use crate::connection::Downstream;
 use crate::error::ProxyError;
+use crate::filter::mirror::Copies;
 use crate::record::{Exchange, Step};
 use crate::upstream::{Response, Upstream};
 use crate::watch::TICK;
@@ -21,7 +22,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// The request's body on its way to the backend, kept for another attempt as long as it is small.
-#[derive(Debug)]
 pub(crate) struct RequestBody {
     /// Was the end of the body read from the client?
     is_read: bool,
@@ -33,13 +33,15 @@ pub(crate) struct RequestBody {
     kept: Option<Vec<Frame>>,
     kept_room: usize,
     replayed: usize,
+    copies: Copies,
     /// Bytes of content passed on to the backend or kept, over all attempts.
     moved: u64,
 }
 
 impl RequestBody {
-    /// A body nothing of which was read; `keep` bytes of it are kept for another attempt.
-    pub(crate) fn new(keep: Option<usize>) -> Self {
+    /// A body nothing of which was read; `keep` bytes of it are kept for another attempt,
+    /// and `copies` get what is read.
+    pub(crate) fn new(keep: Option<usize>, copies: Copies) -> Self {
         Self {
             is_read: false,
             is_passed: false,
@@ -47,6 +49,7 @@ impl RequestBody {
             kept: keep.map(|_| Vec::new()),
             kept_room: keep.unwrap_or(0),
             replayed: 0,
+            copies,
             moved: 0,
         }
     }
@@ -78,9 +81,13 @@ impl RequestBody {
         }
         let frame = ready!(downstream.poll_body(cx))?;
         match &frame {
-            None => self.is_read = true,
+            None => {
+                self.is_read = true;
+                self.copies.drain(..).for_each(|copy| copy.end());
+            }
             Some(frame) => {
                 exchange.received(frame.len());
+                self.copies.iter().for_each(|copy| copy.push(frame));
                 self.keep(frame);
             }
         }

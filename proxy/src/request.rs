@@ -11,7 +11,7 @@
 
 use crate::connection::{Client, Downstream, HeadFault};
 use crate::error::ProxyError;
-use crate::filter::{self, Later, Received};
+use crate::filter::{self, Later, Received, mirror};
 use crate::forward::{self, Sides};
 use crate::record::{Exchange, Opening, Step};
 use crate::respond::{self, Asked};
@@ -106,6 +106,13 @@ async fn begin(
     }
 
     let mut timers = Timers::new(&rule.timeouts);
+    let copies = mirror::start(
+        worker,
+        place.routing,
+        &later.mirrors,
+        &outgoing,
+        client.ip(),
+    );
     let sending = Sending {
         worker,
         exchange,
@@ -113,7 +120,7 @@ async fn begin(
         backend,
         client: client.ip(),
     };
-    let mut sent = upstream::send(&sending, downstream, &mut timers, &outgoing).await?;
+    let mut sent = upstream::send(&sending, downstream, &mut timers, &outgoing, copies).await?;
 
     let response = &mut sent.answered.response;
     filter::on_response(

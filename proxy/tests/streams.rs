@@ -201,3 +201,56 @@ async fn every_request_is_told_twice_and_once_each() {
     assert_eq!(totals.in_flight, 0);
     assert_eq!(totals.by_class.iter().sum::<u64>(), sent as u64);
 }
+
+#[tokio::test]
+async fn a_mirror_gets_a_copy_and_never_holds_up_the_request() {
+    let origin = Origin::saying("ok").await;
+    let willing = Origin::saying("thrown away").await;
+    let stuck = Origin::playing(vec![Step::Head, Step::AwaitEnd]).await;
+    let request = "POST /m HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+    for (mirror, copies) in [(&willing, 3), (&stuck, 3)] {
+        let route = Route {
+            mirror: Some((mirror.address(), 100)),
+            ..Route::to(&[&origin])
+        };
+        let gateway = Gateway::start(config(), vec![route]).await;
+        let mut client = gateway.client().await;
+        for _ in 0..copies {
+            assert_eq!(client.ask(request).await.text(), "ok");
+        }
+        mirror.has_read(copies).await;
+        assert_eq!(gateway.events.responses(copies).await.len(), copies);
+    }
+    for copy in willing.received() {
+        assert!(copy.head.starts_with("POST /m HTTP/1.1\r\nhost: a\r\n"));
+        assert_eq!(copy.body, b"hello");
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_that_is_gone_or_too_slow_loses_its_copy_and_nothing_else() {
+    let origin = Origin::saying("ok").await;
+    let stuck = Origin::playing(vec![Step::Head, Step::Wait]).await;
+    let route = Route {
+        mirror: Some((stuck.address(), 100)),
+        ..Route::to(&[&origin])
+    };
+    let gateway = Gateway::start(config(), vec![route]).await;
+    let mut client = gateway.client().await;
+    const BYTES: usize = 30_000_000;
+    client
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {BYTES}\r\n\r\n"
+        ))
+        .await;
+    client.send(vec![b'x'; BYTES]).await;
+    assert_eq!(client.response().await.text(), "ok");
+    assert_eq!(origin.received()[0].body.len(), BYTES);
+    in_time("the copy's loss", async {
+        while gateway.proxy.totals().mirrors_dropped == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(gateway.events.response().await.outcome, Outcome::Completed);
+}

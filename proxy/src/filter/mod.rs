@@ -1,9 +1,10 @@
 //! The filters of rules and backendRefs, one file each. A request filter changes what leaves for
-//! the backend or answers in its place; a response filter changes the response's head. They are
-//! pure: what they need is prebuilt in the snapshot.
+//! the backend or answers in its place; a response filter changes the response's head. All
+//! but the mirror are pure: what they need is prebuilt in the snapshot.
 
 mod cors;
 mod header_modifier;
+pub(crate) mod mirror;
 mod redirect;
 mod rewrite;
 

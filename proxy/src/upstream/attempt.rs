@@ -5,6 +5,7 @@ use super::connect::acquire;
 use super::{Outgoing, Response, Upstream};
 use crate::connection::Downstream;
 use crate::error::ProxyError;
+use crate::filter::mirror::Copies;
 use crate::forward::{self, RequestBody, Sides};
 use crate::record::{Exchange, Step};
 use crate::retry::{Attempts, Next};
@@ -69,10 +70,11 @@ pub(crate) async fn send(
     downstream: &mut Downstream,
     timers: &mut Timers,
     request: &Outgoing,
+    copies: Copies,
 ) -> Result<Sent, ProxyError> {
     let worker = sending.worker;
     let retry = sending.rule.retry.as_ref();
-    let mut body = RequestBody::new(retry.map(|_| worker.config.limits.replay_bytes));
+    let mut body = RequestBody::new(retry.map(|_| worker.config.limits.replay_bytes), copies);
     let mut tried: SmallVec<[EndpointId; 4]> = SmallVec::new();
     let mut made = 0;
     worker.retries.earn(worker.config.limits.retry_percent);

@@ -7,6 +7,7 @@ mod http1; // HTTP/1 framing toward the backend
 mod pool; // unused connections
 
 pub(crate) use attempt::{Sending, Sent, send};
+pub(crate) use connect::acquire;
 pub(crate) use http1::Http1;
 pub(crate) use pool::Pool;
 

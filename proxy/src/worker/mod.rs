@@ -56,6 +56,8 @@ pub(crate) struct Worker {
     pub(crate) watch: Watch,
     pub(crate) random: RefCell<fastrand::Rng>,
     pub(crate) retries: crate::retry::Budget,
+    /// Copies of requests in flight.
+    pub(crate) mirrors: Cell<usize>,
     routing: RefCell<Rc<Routing>>,
     now_ms: Cell<u64>,
     connections: Cell<u64>,
@@ -83,6 +85,7 @@ impl Worker {
             watch: Watch::default(),
             random: RefCell::new(fastrand::Rng::new()),
             retries: crate::retry::Budget::default(),
+            mirrors: Cell::new(0),
             routing: RefCell::default(),
             now_ms: Cell::new(clock::monotonic_ns() / 1_000_000),
             connections: Cell::new(0),

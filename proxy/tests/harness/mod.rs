@@ -13,8 +13,8 @@ use rauta_core::drain::{self, DrainTrigger};
 use rauta_proxy::{Config, PortState, Proxy};
 use rauta_routing::{
     Affinity, Backend, BackendProtocol, BackendTarget, Endpoint, EndpointHealth, Filter, Listener,
-    Match, PathMatch, Port, PortProtocol, Retry, RouteEntry, RouteTable, Rule, RuleEntry, Snapshot,
-    Timeouts, WeightedBackend,
+    Match, Mirror, PathMatch, Port, PortProtocol, Retry, RouteEntry, RouteTable, Rule, RuleEntry,
+    Snapshot, Timeouts, WeightedBackend,
 };
 use rauta_schemas::{
     BackendId, BackendName, EndpointName, Event, Families, Family, HttpRequestEvent,
@@ -38,6 +38,8 @@ pub struct Route {
     pub retry: Option<Retry>,
     pub is_grpc: bool,
     pub is_invalid: bool,
+    /// Where copies go, and how many in a hundred.
+    pub mirror: Option<(SocketAddr, u32)>,
 }
 
 impl Route {
@@ -128,6 +130,21 @@ fn snapshot(names: &Names, address: SocketAddr, routes: Vec<Route>) -> Arc<Snaps
     let mut backends = HashMap::new();
     let mut rules = Vec::new();
     for (at, route) in routes.into_iter().enumerate() {
+        let mut route = route;
+        if let Some((address, percent)) = route.mirror {
+            let aside = Route {
+                endpoints: vec![address],
+                ..Route::default()
+            };
+            let mirrored = backend(names, 1000 + at, &aside);
+            let mirror = Mirror {
+                backend: Some(mirrored.name.clone()),
+                numerator: percent,
+                denominator: 100,
+            };
+            route.filters.push(Filter::Mirror(mirror));
+            backends.insert(mirrored.id(), mirrored);
+        }
         let backend = backend(names, at, &route);
         rules.push(rule(names, at, route, &backend));
         backends.insert(backend.id(), backend);
