@@ -8,7 +8,7 @@ mod config; // limits and what else is fixed at the start
 mod proxy; // the control side: snapshots in, sums out
 mod totals; // counters with one writer each
 
-mod connection; // one task per client connection; HTTP/1 toward the client
+mod connection; // one task per client connection; HTTP/1 and HTTP/2 toward the client
 mod error;
 mod fields; // what RAUTA says about the request to the backend
 mod filter; // request and response filters, one file each
@@ -19,11 +19,12 @@ mod request; // the life of one request: start reading here
 mod respond; // answers, and what errors mean to the client
 mod retry; // which failed attempts are made again
 mod tunnel; // upgraded connections
-mod upstream; // endpoint choice, pools, attempts; HTTP/1 toward the backend
+mod upstream; // endpoint choice, pools, attempts; HTTP/1 and HTTP/2 toward the backend
 mod worker; // one thread per core: accepting, swaps, drain // everything that can go wrong
 
 mod body; // RAUTA's own body type
 mod buffers; // spare buffers
+mod http2; // what both sides share of HTTP/2
 mod outbox; // bytes on their way out
 mod stream; // plain or encrypted bytes
 mod timeout; // a rule's time limits

@@ -162,8 +162,12 @@ async fn complete(
             Ok(End::Completed)
         }
         Begun::Switched(mut sent) => {
+            // Only HTTP/1 switches protocols, and only where it was asked to.
             let (Downstream::Http1(client), Upstream::Http1(backend)) =
-                (downstream, &mut sent.answered.upstream);
+                (downstream, &mut sent.answered.upstream)
+            else {
+                return Err(ProxyError::UnaskedUpgrade);
+            };
             let headers = &sent.answered.response.headers;
             tunnel::run(worker, exchange, (client, headers), backend).await?;
             Ok(End::Tunnelled)

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
-use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Both directions of one connection.
@@ -39,6 +39,24 @@ impl Stream {
             Self::Tcp(tcp) => ready!(pin!(tcp.read_buf(buffer)).poll(cx))?,
         };
         Poll::Ready(Ok(if count == 0 { Read::End } else { Read::Bytes }))
+    }
+
+    /// Reads what has arrived into `out`, for machinery with buffers of its own.
+    pub(crate) fn poll_read_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, out),
+        }
+    }
+
+    /// Waits until what was written has left for the kernel.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
+        }
     }
 
     /// Writes what the peer takes of `slices`; never 0 bytes unless all are empty.

@@ -1,6 +1,7 @@
 //! A client's HTTP/1 connection: heads in, bodies in and out, in the order of the requests. The
 //! grammar is `rauta_http1`'s; here is only when to read, when to write and when to stop.
 
+use super::http2;
 use crate::body::Frame;
 use crate::error::ProxyError;
 use crate::outbox::Outbox;
@@ -31,6 +32,8 @@ const READ_AHEAD_BYTES: usize = 16 * 1024;
 pub(crate) enum Next {
     /// A request's head, or what is wrong with it, and when its first byte came.
     Head(Now, Result<Request, HeadFault>),
+    /// The client speaks HTTP/2: its preface stands at the front of what was read.
+    Http2,
     /// The client closed between two requests, or was idle for too long.
     Closed,
     /// The connection ended inside a head.
@@ -110,6 +113,11 @@ impl Http1 {
         &self.worker
     }
 
+    /// The connection's bytes, for another protocol.
+    pub(crate) fn into_wire(self) -> Wire {
+        self.wire
+    }
+
     /// Waits for the next request's head.
     pub(crate) async fn next_head(&mut self) -> Next {
         let limits = &self.worker.config.limits;
@@ -130,8 +138,16 @@ impl Http1 {
                             .arm(self.worker.deadline(self.worker.config.limits.head));
                         self.worker.read_clock()
                     });
-                    if let Some(head) = self.try_parse(&mut scan) {
-                        return Poll::Ready(Next::Head(began, head));
+                    match self.is_used {
+                        false if http2::has_preface(&self.wire.read) => {
+                            return Poll::Ready(Next::Http2);
+                        }
+                        false if http2::may_become_preface(&self.wire.read) => {}
+                        _ => {
+                            if let Some(head) = self.try_parse(&mut scan) {
+                                return Poll::Ready(Next::Head(began, head));
+                            }
+                        }
                     }
                 }
                 if self.watched.is_expired() {

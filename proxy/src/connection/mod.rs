@@ -2,9 +2,11 @@
 //! served with is a [`Downstream`], whose methods are the same for each of them.
 
 mod http1; // HTTP/1: keep-alive, pipelining, framing
+mod http2; // HTTP/2: streams, limits on work, going away
 mod linger; // how a connection ends without taking its last response back
 
 pub(crate) use http1::{HeadFault, Http1};
+pub(crate) use http2::Http2;
 
 use crate::body::Frame;
 use crate::error::ProxyError;
@@ -76,6 +78,23 @@ impl Client {
         }
     }
 
+    /// The same client on one of its connection's streams, which takes the next exchange's number.
+    fn on_stream(&self) -> Self {
+        let ordinal = self.requests.get();
+        self.requests.set(ordinal.saturating_add(1));
+        Self {
+            id: self.id,
+            addresses: self.addresses,
+            is_trusted: self.is_trusted,
+            port: self.port,
+            is_tls: self.is_tls,
+            listener: self.listener,
+            forwarded_for: self.forwarded_for.clone(),
+            forwarded_port: self.forwarded_port.clone(),
+            requests: Cell::new(ordinal),
+        }
+    }
+
     /// Publishes that the connection ended in a way that no exchange tells.
     fn ended(&self, worker: &Worker, reason: ConnectionReason) {
         worker.totals.heads_cut.add(1);
@@ -113,7 +132,9 @@ pub(crate) async fn serve(
 async fn serve_http1(worker: &Rc<Worker>, mut client: Client, http1: Http1) {
     let mut downstream = Downstream::Http1(http1);
     loop {
-        let Downstream::Http1(http1) = &mut downstream;
+        let Downstream::Http1(http1) = &mut downstream else {
+            return;
+        };
         match http1.next_head().await {
             http1::Next::Head(start, head) => {
                 // Boxed, so that an idle connection does not pay for a request's state.
@@ -126,10 +147,20 @@ async fn serve_http1(worker: &Rc<Worker>, mut client: Client, http1: Http1) {
                 ))
                 .await;
             }
+            http1::Next::Http2 => {
+                let watched = Rc::clone(http1.watched());
+                let Downstream::Http1(http1) = downstream else {
+                    return;
+                };
+                let wire = http1.into_wire();
+                return Box::pin(http2::serve(worker, client, watched, wire)).await;
+            }
             http1::Next::Closed => return,
             http1::Next::Cut(reason) => return client.ended(worker, reason),
         }
-        let Downstream::Http1(http1) = &mut downstream;
+        let Downstream::Http1(http1) = &mut downstream else {
+            return;
+        };
         if !http1.end_exchange().await {
             return linger::close(http1).await;
         }
@@ -140,6 +171,8 @@ async fn serve_http1(worker: &Rc<Worker>, mut client: Client, http1: Http1) {
 pub(crate) enum Downstream {
     /// An HTTP/1 connection.
     Http1(Http1),
+    /// One stream of an HTTP/2 connection.
+    Http2(Box<Http2>),
 }
 
 impl Downstream {
@@ -147,6 +180,7 @@ impl Downstream {
     pub(crate) fn watched(&self) -> &Rc<Watched> {
         match self {
             Self::Http1(http1) => http1.watched(),
+            Self::Http2(http2) => http2.watched(),
         }
     }
 
@@ -157,6 +191,7 @@ impl Downstream {
     ) -> Poll<Result<Option<Frame>, ProxyError>> {
         match self {
             Self::Http1(http1) => http1.poll_body(cx),
+            Self::Http2(http2) => http2.poll_body(cx),
         }
     }
 
@@ -164,6 +199,7 @@ impl Downstream {
     pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<ProxyError> {
         match self {
             Self::Http1(http1) => http1.poll_gone(cx),
+            Self::Http2(http2) => http2.poll_gone(cx),
         }
     }
 
@@ -171,6 +207,7 @@ impl Downstream {
     pub(crate) fn is_half_closed(&self) -> bool {
         match self {
             Self::Http1(http1) => http1.is_half_closed(),
+            Self::Http2(_) => false,
         }
     }
 
@@ -179,6 +216,7 @@ impl Downstream {
     pub(crate) fn has_begun(&self) -> bool {
         match self {
             Self::Http1(http1) => http1.has_begun(),
+            Self::Http2(http2) => http2.has_begun(),
         }
     }
 
@@ -186,6 +224,7 @@ impl Downstream {
     pub(crate) fn take_back(&mut self) {
         match self {
             Self::Http1(http1) => http1.take_back(),
+            Self::Http2(http2) => http2.take_back(),
         }
     }
 
@@ -193,6 +232,7 @@ impl Downstream {
     pub(crate) fn send_interim(&mut self, status: StatusCode, headers: &HeaderMap) {
         match self {
             Self::Http1(http1) => http1.send_interim(status, headers),
+            Self::Http2(http2) => http2.send_interim(status, headers),
         }
     }
 
@@ -200,6 +240,7 @@ impl Downstream {
     pub(crate) fn start(&mut self, status: StatusCode, headers: &HeaderMap, length: Option<u64>) {
         match self {
             Self::Http1(http1) => http1.start(status, headers, length),
+            Self::Http2(http2) => http2.start(status, headers, length),
         }
     }
 
@@ -207,6 +248,7 @@ impl Downstream {
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ProxyError>> {
         match self {
             Self::Http1(http1) => http1.poll_ready(cx),
+            Self::Http2(http2) => http2.poll_ready(cx),
         }
     }
 
@@ -214,6 +256,7 @@ impl Downstream {
     pub(crate) fn send(&mut self, frame: Frame) -> Result<(), ProxyError> {
         match self {
             Self::Http1(http1) => http1.send(frame),
+            Self::Http2(http2) => http2.send(frame),
         }
     }
 
@@ -221,6 +264,7 @@ impl Downstream {
     pub(crate) fn finish(&mut self) -> Result<(), ProxyError> {
         match self {
             Self::Http1(http1) => http1.finish(),
+            Self::Http2(http2) => http2.finish(),
         }
     }
 
@@ -228,6 +272,7 @@ impl Downstream {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ProxyError>> {
         match self {
             Self::Http1(http1) => http1.poll_flush(cx),
+            Self::Http2(http2) => http2.poll_flush(cx),
         }
     }
 
@@ -235,13 +280,16 @@ impl Downstream {
     pub(crate) fn abort(&mut self) {
         match self {
             Self::Http1(http1) => http1.abort(),
+            Self::Http2(http2) => http2.abort(),
         }
     }
 
-    /// The connection ends after this exchange.
+    /// An HTTP/1 connection ends after this exchange.
     pub(crate) fn close_after(&mut self) {
         match self {
             Self::Http1(http1) => http1.close_after(),
+            // What is wrong with a stream is no matter for the others.
+            Self::Http2(_) => {}
         }
     }
 }
