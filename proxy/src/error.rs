@@ -184,7 +184,7 @@ impl ProxyError {
     }
 
     /// May a rule's `retry` try again after this, on the ground that no backend processed the
-    /// request? (A dead reused connection has a rule of its own, and listed statuses are no errors.)
+    /// request? (A dead reused connection has a rule of its own; listed statuses are no errors.)
     pub(crate) fn is_retryable(self) -> bool {
         match self {
             Self::BackendTls

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! files ─► routing (controller) ─Snapshot─► proxy ─events─► bus ─► pipeline thread
-//!                                                                   ├─ metrics ─► admin /metrics
-//!                                                                   ├─ detection ─anomalies─► admin /events, log
-//!                                                                   └─ queue ─► access log
+//!                                                 ├─ metrics ─► admin /metrics
+//!                                                 ├─ detection ─anomalies─► admin /events, log
+//!                                                 └─ queue ─► access log
 //! ```
 
 use crate::admin::{Admin, Recent, State};

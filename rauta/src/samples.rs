@@ -139,85 +139,13 @@ fn anomaly_samples(stats: &rauta_core::bus::BusStats) -> Vec<Sample> {
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 fn total_samples(totals: &Totals) -> Vec<Sample> {
-    let counter = Sample::counter;
-    let gauge = |name, help, value: u64| Sample::gauge(name, help, value as f64);
-    let mut samples = vec![
-        counter(
-            "rauta_proxy_connections_accepted_total",
-            "Client connections accepted.",
-            totals.accepted,
-        ),
-        gauge(
-            "rauta_proxy_connections_open",
-            "Client connections open now.",
-            totals.open,
-        ),
-        gauge(
-            "rauta_proxy_requests_in_flight",
-            "Requests in flight now.",
-            totals.in_flight,
-        ),
-        counter(
-            "rauta_proxy_requests_total",
-            "Requests whose head was complete, or that were answered without.",
-            totals.requests,
-        ),
-        counter(
-            "rauta_proxy_heads_cut_total",
-            "Connections that ended inside a head.",
-            totals.heads_cut,
-        ),
-        counter(
-            "rauta_proxy_accept_pauses_total",
-            "Times accepting paused for want of file descriptors.",
-            totals.accept_pauses,
-        ),
-        counter(
-            "rauta_proxy_upstream_connected_total",
-            "Connections made to endpoints.",
-            totals.upstream_connected,
-        ),
-        counter(
-            "rauta_proxy_upstream_reused_total",
-            "Requests sent on a connection used before.",
-            totals.upstream_reused,
-        ),
-        counter(
-            "rauta_proxy_upstream_connect_failed_total",
-            "Attempts at connecting to endpoints that failed.",
-            totals.upstream_connect_failed,
-        ),
-        counter(
-            "rauta_proxy_retries_total",
-            "Requests that were tried again.",
-            totals.retries,
-        ),
-        counter(
-            "rauta_proxy_retries_denied_total",
-            "Retries that the budget forbade.",
-            totals.retries_denied,
-        ),
-        counter(
-            "rauta_proxy_mirrored_total",
-            "Copies of requests sent to mirrors.",
-            totals.mirrored,
-        ),
-        counter(
-            "rauta_proxy_mirrors_dropped_total",
-            "Copies left out: too many in flight, or too large a body.",
-            totals.mirrors_dropped,
-        ),
-        gauge(
-            "rauta_proxy_tunnels_open",
-            "Upgraded connections open now.",
-            totals.tunnels,
-        ),
-    ];
+    let mut samples = downstream_samples(totals);
+    samples.extend(upstream_samples(totals));
     for (direction, bytes) in [
         ("request", totals.request_bytes),
         ("response", totals.response_bytes),
     ] {
-        let sample = counter(
+        let sample = Sample::counter(
             "rauta_proxy_body_bytes_total",
             "Bytes of bodies, by direction.",
             bytes,
@@ -228,7 +156,7 @@ fn total_samples(totals: &Totals) -> Vec<Sample> {
         ("connection", totals.refused_connections),
         ("request", totals.refused_requests),
     ] {
-        let sample = counter(
+        let sample = Sample::counter(
             "rauta_proxy_refused_total",
             "Refused because a cap was reached.",
             count,
@@ -236,7 +164,7 @@ fn total_samples(totals: &Totals) -> Vec<Sample> {
         samples.push(sample.label("what", what));
     }
     for (class, count) in CLASSES.iter().zip(totals.by_class) {
-        let sample = counter(
+        let sample = Sample::counter(
             "rauta_proxy_responses_total",
             "Exchanges that are over, by the status' class; none: no status was sent.",
             count,
@@ -244,4 +172,84 @@ fn total_samples(totals: &Totals) -> Vec<Sample> {
         samples.push(sample.label("status_class", *class));
     }
     samples
+}
+
+fn downstream_samples(totals: &Totals) -> Vec<Sample> {
+    vec![
+        Sample::counter(
+            "rauta_proxy_connections_accepted_total",
+            "Client connections accepted.",
+            totals.accepted,
+        ),
+        Sample::gauge(
+            "rauta_proxy_connections_open",
+            "Client connections open now.",
+            totals.open as f64,
+        ),
+        Sample::gauge(
+            "rauta_proxy_requests_in_flight",
+            "Requests in flight now.",
+            totals.in_flight as f64,
+        ),
+        Sample::counter(
+            "rauta_proxy_requests_total",
+            "Requests whose head was complete, or that were answered without.",
+            totals.requests,
+        ),
+        Sample::counter(
+            "rauta_proxy_heads_cut_total",
+            "Connections that ended inside a head.",
+            totals.heads_cut,
+        ),
+        Sample::counter(
+            "rauta_proxy_accept_pauses_total",
+            "Times accepting paused for want of file descriptors.",
+            totals.accept_pauses,
+        ),
+        Sample::gauge(
+            "rauta_proxy_tunnels_open",
+            "Upgraded connections open now.",
+            totals.tunnels as f64,
+        ),
+    ]
+}
+
+fn upstream_samples(totals: &Totals) -> Vec<Sample> {
+    vec![
+        Sample::counter(
+            "rauta_proxy_upstream_connected_total",
+            "Connections made to endpoints.",
+            totals.upstream_connected,
+        ),
+        Sample::counter(
+            "rauta_proxy_upstream_reused_total",
+            "Requests sent on a connection used before.",
+            totals.upstream_reused,
+        ),
+        Sample::counter(
+            "rauta_proxy_upstream_connect_failed_total",
+            "Attempts at connecting to endpoints that failed.",
+            totals.upstream_connect_failed,
+        ),
+        Sample::counter(
+            "rauta_proxy_retries_total",
+            "Requests that were tried again.",
+            totals.retries,
+        ),
+        Sample::counter(
+            "rauta_proxy_retries_denied_total",
+            "Retries that the budget forbade.",
+            totals.retries_denied,
+        ),
+        Sample::counter(
+            "rauta_proxy_mirrored_total",
+            "Copies of requests sent to mirrors.",
+            totals.mirrored,
+        ),
+        Sample::counter(
+            "rauta_proxy_mirrors_dropped_total",
+            "Copies left out: too many in flight, or too large a body.",
+            totals.mirrors_dropped,
+        ),
+    ]
 }

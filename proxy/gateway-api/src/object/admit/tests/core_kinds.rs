@@ -1,3 +1,5 @@
+//! The rules of the core kinds.
+
 use serde_json::{Value, json};
 
 use super::{admitted, check, refused, spec_of, with};

@@ -1,3 +1,5 @@
+//! The rules of GRPCRoutes.
+
 use serde_json::{Value, json};
 
 use super::{check, spec_of, with};

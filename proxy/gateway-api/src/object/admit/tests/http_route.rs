@@ -1,3 +1,5 @@
+//! The rules of HTTPRoutes.
+
 use serde_json::{Value, json};
 
 use super::{check, check_lines, spec_of, text, with};
