@@ -84,9 +84,10 @@ pub(super) fn judge(window: &Window, open_before: Counts) -> Option<Verdict> {
     })
 }
 
-/// Is there still more over the limit in the window than the baseline explains?
-pub(super) fn is_still_on(window: &Window) -> bool {
-    let counts = window.sum();
+/// Is there still more over the limit than the baseline explains?
+pub(super) fn is_still_on(window: &Window, open_before: Counts) -> bool {
+    let mut counts = window.sum();
+    counts.add(open_before);
     counts.hits > 0 && chance_of(&counts) < CHANCE_CALM
 }
 

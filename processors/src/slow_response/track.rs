@@ -98,7 +98,7 @@ impl Track {
     /// Time has passed: says what is due.
     pub(super) fn tick(&mut self, now: Now, rules: &Occurrences, lost: u64, out: &mut Findings) {
         self.window.advance(now.monotonic_ns);
-        let is_on = self.open > 0 || limit::is_still_on(&self.window);
+        let is_on = limit::is_still_on(&self.window, self.open_before());
         let Some(evidence) = &mut self.evidence else {
             return;
         };
