@@ -26,6 +26,8 @@ pub type Emit = Box<dyn FnMut(Arc<ObserverEvent>) + Send>;
 /// The subscriber that holds all detectors.
 pub struct Detection {
     processors: Vec<Box<dyn Processor>>,
+    /// Which families each of them reads.
+    families: Vec<Families>,
     requests: RecentRequests,
     names: Names,
     emit: Emit,
@@ -68,8 +70,13 @@ impl Detection {
             }
             Keeper::new(path, config.save_every)
         });
+        let families = processors
+            .iter()
+            .map(|processor| processor.families())
+            .collect();
         Self {
             processors,
+            families,
             requests: RecentRequests::new(),
             names,
             emit,
@@ -131,24 +138,6 @@ impl Detection {
         }
     }
 
-    fn on_each(
-        &mut self,
-        now: Now,
-        mut call: impl FnMut(&mut dyn Processor, &Scene<'_>, &mut Findings),
-    ) {
-        let scene = Scene {
-            now,
-            requests: &self.requests,
-            names: &self.names,
-        };
-        for processor in &mut self.processors {
-            call(processor.as_mut(), &scene, &mut self.findings);
-        }
-        if !self.findings.is_empty() {
-            self.pass_on();
-        }
-    }
-
     fn save(&mut self, now: Now) {
         let Some(keeper) = &mut self.keeper else {
             return;
@@ -187,12 +176,18 @@ impl Subscriber for Detection {
         if let Event::HttpRequest(request) = event {
             self.requests.note(request);
         }
+        let scene = Scene {
+            now: self.moment_of(event),
+            requests: &self.requests,
+            names: &self.names,
+        };
         let family = event.family();
-        self.on_each(self.moment_of(event), |processor, scene, out| {
-            if processor.families().contains(family) {
-                processor.on_event(event, scene, out);
+        for (processor, families) in self.processors.iter_mut().zip(&self.families) {
+            if families.contains(family) {
+                processor.on_event(event, &scene, &mut self.findings);
             }
-        });
+        }
+        self.pass_on();
     }
 
     fn on_dropped(&mut self, family: Family, count: u64) {
@@ -205,7 +200,15 @@ impl Subscriber for Detection {
 
     fn on_tick(&mut self, now: Now) {
         self.last = Some(now);
-        self.on_each(now, |processor, scene, out| processor.on_tick(scene, out));
+        let scene = Scene {
+            now,
+            requests: &self.requests,
+            names: &self.names,
+        };
+        for processor in &mut self.processors {
+            processor.on_tick(&scene, &mut self.findings);
+        }
+        self.pass_on();
         if self
             .keeper
             .as_mut()

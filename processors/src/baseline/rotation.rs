@@ -112,10 +112,11 @@ impl<S: Slot> Rotation<S> {
             pace.slot_ns
         }
         .max(1);
-        let passed = now_ns.saturating_sub(self.slot_start_ns) / slot_ns;
-        if passed == 0 {
+        let age_ns = now_ns.saturating_sub(self.slot_start_ns);
+        if age_ns < slot_ns {
             return false;
         }
+        let passed = age_ns / slot_ns;
         self.slot_start_ns += passed * slot_ns;
         if std::mem::take(&mut self.is_tainted) {
             self.discard();

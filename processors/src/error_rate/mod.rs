@@ -107,8 +107,8 @@ impl ErrorRateProcessor {
             let rotation = restored.adopt(now_ns, || name(about, scene.names));
             Track::new(about, rotation, now_ns)
         });
-        if let Some((_, mut evicted)) = evicted {
-            evicted.clear(scene.now, lost, out);
+        if let Some(mut evicted) = evicted {
+            evicted.1.clear(scene.now, lost, out);
         }
         track.advance(now_ns, &self.pace);
         let failure = failure(event);

@@ -80,7 +80,7 @@ pub(super) struct Track {
     about: About,
     pub(super) rotation: Rotation<Failures>,
     normal: Option<Normal>,
-    /// Failures by maker; each window counts every exchange.
+    /// Failures by maker; only the backend's window counts every exchange.
     windows: [Window; Maker::ALL.len()],
     evidence: [Option<Box<Evidence>>; Maker::ALL.len()],
 }
@@ -114,8 +114,12 @@ impl Track {
 
     /// Counts an exchange.
     pub(super) fn count(&mut self, now_ns: u64, failure: Option<Maker>) {
-        for (window, maker) in self.windows.iter_mut().zip(Maker::ALL) {
-            window.record(now_ns, failure == Some(maker), 0.0);
+        let [backend, gateway] = &mut self.windows;
+        backend.record(now_ns, failure == Some(Maker::Backend), 0.0);
+        // Both windows stay at the same step, so that one's total serves both.
+        gateway.advance(now_ns);
+        if failure == Some(Maker::Gateway) {
+            gateway.record(now_ns, true, 0.0);
         }
         if !self.is_firing() {
             let slot = self.rotation.current();
@@ -157,7 +161,7 @@ impl Track {
 
     /// Says that an anomaly began, if that is what the numbers say.
     pub(super) fn judge(&mut self, now: Now, lost: u64, out: &mut Findings) {
-        let spans = self.windows.each_ref().map(Window::spans);
+        let spans = Maker::ALL.map(|maker| self.spans(maker));
         let mut verdicts = [self.verdict(&spans[0]), self.verdict(&spans[1])];
         if verdicts == [None, None] && !self.is_firing() {
             // Neither suffices alone: the larger part stands for both.
@@ -196,7 +200,7 @@ impl Track {
         }
         let calm = self.threshold() * CALM_FACTOR;
         for maker in Maker::ALL {
-            let counts = self.windows[maker as usize].sum();
+            let counts = self.spans(maker)[SPANS.len() - 1];
             let Some(evidence) = &mut self.evidence[maker as usize] else {
                 continue;
             };
@@ -236,7 +240,7 @@ impl Track {
     }
 
     fn clear_one(&mut self, maker: Maker, now: Now, lost: u64, out: &mut Findings) {
-        let counts = self.windows[maker as usize].sum();
+        let counts = self.spans(maker)[SPANS.len() - 1];
         let verdict = Verdict {
             counts,
             span_ns: WINDOW_NS,
@@ -247,6 +251,16 @@ impl Track {
             evidence.incident = None;
             evidence.calm();
         }
+    }
+
+    /// A maker's failures among all exchanges, over each span.
+    fn spans(&self, maker: Maker) -> [Counts; SPANS.len()] {
+        let all = self.windows[Maker::Backend as usize].spans();
+        let mut spans = self.windows[maker as usize].spans();
+        for (span, all) in spans.iter_mut().zip(all) {
+            span.total = all.total;
+        }
+        spans
     }
 
     fn threshold(&self) -> f64 {

@@ -61,8 +61,8 @@ impl HealthCheckProcessor {
             path: path.unwrap_or_default(),
         };
         let (probe, evicted) = self.probes.entry(key, || Probe::new(about, &key.path));
-        if let Some((_, mut evicted)) = evicted {
-            evicted.clear(scene.now, out);
+        if let Some(mut evicted) = evicted {
+            evicted.1.clear(scene.now, out);
         }
         probe.answered(event, scene, self.losses.recent(), out);
     }
@@ -73,8 +73,8 @@ impl HealthCheckProcessor {
                 let (ejection, evicted) = self
                     .ejections
                     .entry(event.endpoint, || Ejection::new(event));
-                if let Some((_, mut evicted)) = evicted {
-                    evicted.clear(scene.now, out);
+                if let Some(mut evicted) = evicted {
+                    evicted.1.clear(scene.now, out);
                 }
                 ejection.ejected(event, scene.now, self.losses.recent(), out);
             }

@@ -153,8 +153,8 @@ impl SlowResponseProcessor {
             let rotation = restored.adopt(now_ns, || key.name(scene.names));
             Track::new(key, rotation, now_ns, pace)
         });
-        if let Some((_, mut evicted)) = evicted {
-            evicted.clear(scene.now, self.losses.recent(), out);
+        if let Some(mut evicted) = evicted {
+            evicted.1.clear(scene.now, self.losses.recent(), out);
         }
         track.advance(now_ns, pace);
         track

@@ -2,6 +2,7 @@
 
 use crate::model::{Arrivals, Effect, Fault, Kind, Latency, Model};
 use crate::stage::SECOND;
+use Effect::{BackendErrors, GatewayErrors, GrpcErrors, Hang, ProbesFail, Slower};
 
 /// One shape of traffic with its faults.
 #[derive(Clone, Debug)]
@@ -52,243 +53,128 @@ const PLAIN: Model = Model {
     error_share: 0.0,
 };
 
-/// Every shape that has faults.
-pub(crate) fn labelled() -> Vec<Shape> {
-    use Effect::{BackendErrors, GatewayErrors, GrpcErrors, Hang, ProbesFail, Slower};
-    let all = |effects: &[Effect]| {
-        effects
-            .iter()
-            .map(|effect| (*effect, None))
-            .collect::<Vec<_>>()
-    };
-    let usual = all(&[Slower(5.0), Hang, BackendErrors(0.5), GatewayErrors(1.0)]);
-    let shape = |name, model, effects| Shape {
+fn shape(name: &'static str, model: Model, effects: &[Effect]) -> Shape {
+    let effects = effects.iter().map(|effect| (*effect, None)).collect();
+    Shape {
         name,
         model,
         effects,
         lose_one_in: 0,
-    };
-    let lognormal = |sigma| Model {
-        latency: Latency::LogNormal(20_000.0, sigma),
-        ..PLAIN
-    };
+    }
+}
+
+const USUAL: &[Effect] = &[Slower(5.0), Hang, BackendErrors(0.5), GatewayErrors(1.0)];
+
+/// Every shape that has faults.
+pub(crate) fn labelled() -> Vec<Shape> {
+    [latencies(), rates(), kinds()].concat()
+}
+
+fn latencies() -> Vec<Shape> {
+    let with = |latency| Model { latency, ..PLAIN };
+    let steady = with(Latency::Steady(10_000.0)).arriving(Arrivals::Even);
+    let lognormal = with(Latency::LogNormal(20_000.0, 0.8));
+    let pareto = with(Latency::Pareto(5_000.0, 1.5));
+    let bimodal = with(Latency::Bimodal(5_000.0, 200_000.0, 0.05));
+    let rare = with(Latency::Bimodal(5_000.0, 500_000.0, 0.004));
     vec![
-        shape(
-            "steady",
-            Model {
-                latency: Latency::Steady(10_000.0),
-                arrivals: Arrivals::Even,
-                ..PLAIN
-            },
-            usual.clone(),
-        ),
-        shape(
-            "bursty",
-            Model {
-                arrivals: Arrivals::Bursty,
-                ..PLAIN
-            },
-            usual.clone(),
-        ),
+        shape("steady", steady, USUAL),
         shape(
             "lognormal",
-            lognormal(0.8),
-            all(&[Slower(20.0), Hang, BackendErrors(0.3)]),
+            lognormal,
+            &[Slower(20.0), Hang, BackendErrors(0.3)],
         ),
-        shape(
-            "pareto",
-            Model {
-                latency: Latency::Pareto(5_000.0, 1.5),
-                ..PLAIN
-            },
-            all(&[Slower(40.0), Hang, BackendErrors(0.3)]),
-        ),
+        shape("pareto", pareto, &[Slower(40.0), Hang, BackendErrors(0.3)]),
         shape(
             "bimodal",
-            Model {
-                latency: Latency::Bimodal(5_000.0, 200_000.0, 0.05),
-                ..PLAIN
-            },
-            all(&[Slower(100.0), Hang, GatewayErrors(0.5)]),
+            bimodal,
+            &[Slower(100.0), Hang, GatewayErrors(0.5)],
         ),
         shape(
             "rare slow mode",
-            Model {
-                latency: Latency::Bimodal(5_000.0, 500_000.0, 0.004),
-                ..PLAIN
-            },
-            all(&[Slower(10.0), Hang, GatewayErrors(0.5)]),
+            rare,
+            &[Slower(10.0), Hang, GatewayErrors(0.5)],
         ),
-        shape(
-            "busy, 1,000/s",
-            Model {
-                rate: 1_000.0,
-                ..PLAIN
-            },
-            usual.clone(),
-        ),
-        shape(
-            "quiet, 5/s",
-            Model { rate: 5.0, ..PLAIN },
-            all(&[Slower(10.0), Hang, BackendErrors(0.8), GatewayErrors(1.0)]),
-        ),
-        shape(
-            "cold start",
-            Model {
-                kind: Kind::ColdStart,
-                ..PLAIN
-            },
-            usual.clone(),
-        ),
-        shape(
-            "one of ten slow",
-            Model {
-                endpoints: 10,
-                rate: 200.0,
-                ..PLAIN
-            },
-            vec![
-                (Slower(8.0), Some(3)),
-                (Hang, Some(7)),
-                (BackendErrors(1.0), Some(1)),
-            ],
-        ),
-        shape(
-            "uploads",
-            Model {
-                kind: Kind::Uploads,
-                ..PLAIN
-            },
-            all(&[Slower(5.0), BackendErrors(0.5)]),
-        ),
-        shape(
-            "streams",
-            Model {
-                kind: Kind::Streams,
-                rate: 20.0,
-                ..PLAIN
-            },
-            all(&[Hang]),
-        ),
-        shape(
-            "retries",
-            Model {
-                kind: Kind::Retries,
-                ..PLAIN
-            },
-            usual.clone(),
-        ),
-        shape(
-            "gRPC",
-            Model {
-                kind: Kind::Grpc,
-                ..PLAIN
-            },
-            all(&[Slower(5.0), GrpcErrors(0.4), GrpcErrors(1.0), Hang]),
-        ),
-        shape(
-            "one in a hundred fails",
-            Model {
-                error_share: 0.01,
-                ..PLAIN
-            },
-            all(&[Slower(5.0), BackendErrors(0.3), GatewayErrors(0.5)]),
-        ),
-        shape(
-            "probes",
-            Model {
-                kind: Kind::Probes,
-                rate: 5.0,
-                arrivals: Arrivals::Even,
-                ..PLAIN
-            },
-            all(&[ProbesFail, ProbesFail]),
-        ),
+    ]
+}
+
+fn rates() -> Vec<Shape> {
+    let quiet = &[Slower(10.0), Hang, BackendErrors(0.8), GatewayErrors(1.0)];
+    let failing = &[Slower(5.0), BackendErrors(0.3), GatewayErrors(0.5)];
+    let lossy = Shape {
+        lose_one_in: 20,
+        ..shape("one event in twenty lost", PLAIN, USUAL)
+    };
+    let effects = vec![
+        (Slower(8.0), Some(3)),
+        (Hang, Some(7)),
+        (BackendErrors(1.0), Some(1)),
+    ];
+    let many = Model {
+        endpoints: 10,
+        ..PLAIN.at(200.0)
+    };
+    vec![
+        shape("bursty", PLAIN.arriving(Arrivals::Bursty), USUAL),
+        shape("busy, 1,000/s", PLAIN.at(1_000.0), USUAL),
+        shape("quiet, 5/s", PLAIN.at(5.0), quiet),
+        shape("one in a hundred fails", PLAIN.failing(0.01), failing),
+        lossy,
         Shape {
-            lose_one_in: 20,
-            ..shape("one event in twenty lost", PLAIN, usual)
+            effects,
+            ..shape("one of ten at fault", many, &[])
         },
     ]
 }
 
-/// Every shape that has no fault at all, at one rate.
-pub(crate) fn faultless(rate: f64) -> Vec<Shape> {
-    let base = Model { rate, ..PLAIN };
-    let shape = |name, model| Shape {
-        name,
-        model,
-        effects: Vec::new(),
-        lose_one_in: 0,
-    };
+fn kinds() -> Vec<Shape> {
+    let probes = PLAIN.of(Kind::Probes).at(5.0).arriving(Arrivals::Even);
+    let grpc = &[Slower(5.0), GrpcErrors(0.4), GrpcErrors(1.0), Hang];
     vec![
-        shape(
-            "steady",
-            Model {
-                latency: Latency::Steady(10_000.0),
-                ..base
-            },
-        ),
-        shape(
-            "bursty",
-            Model {
-                arrivals: Arrivals::Bursty,
-                ..base
-            },
-        ),
-        shape(
-            "daily",
-            Model {
-                arrivals: Arrivals::Daily,
-                endpoints: 3,
-                error_share: 0.005,
-                ..base
-            },
-        ),
-        shape(
-            "lognormal",
-            Model {
-                latency: Latency::LogNormal(20_000.0, 1.0),
-                ..base
-            },
-        ),
-        shape(
-            "pareto",
-            Model {
-                latency: Latency::Pareto(5_000.0, 1.2),
-                ..base
-            },
-        ),
-        shape(
-            "bimodal",
-            Model {
-                latency: Latency::Bimodal(5_000.0, 400_000.0, 0.009),
-                ..base
-            },
-        ),
-        shape(
-            "one in fifty fails",
-            Model {
-                error_share: 0.02,
-                ..base
-            },
-        ),
+        shape("cold start", PLAIN.of(Kind::ColdStart), USUAL),
         shape(
             "uploads",
-            Model {
-                kind: Kind::Uploads,
-                ..base
-            },
+            PLAIN.of(Kind::Uploads),
+            &[Slower(5.0), BackendErrors(0.5)],
         ),
+        shape("streams", PLAIN.of(Kind::Streams).at(20.0), &[Hang]),
+        shape("retries", PLAIN.of(Kind::Retries), USUAL),
+        shape("gRPC", PLAIN.of(Kind::Grpc), grpc),
+        shape("probes", probes, &[ProbesFail, ProbesFail]),
+    ]
+}
+
+/// Shapes that have no fault at all, at one rate.
+pub(crate) fn faultless(rate: f64) -> Vec<Shape> {
+    let base = PLAIN.at(rate);
+    let with = |latency| Model { latency, ..base };
+    let daily = Model {
+        endpoints: 3,
+        ..base.arriving(Arrivals::Daily).failing(0.005)
+    };
+    let flapping = PLAIN
+        .of(Kind::FlappingProbes)
+        .at(1.0)
+        .arriving(Arrivals::Even);
+    vec![
+        shape("steady", with(Latency::Steady(10_000.0)), &[]),
+        shape("bursty", base.arriving(Arrivals::Bursty), &[]),
+        shape("daily", daily, &[]),
+        shape("lognormal", with(Latency::LogNormal(20_000.0, 1.0)), &[]),
+        shape("pareto", with(Latency::Pareto(5_000.0, 1.2)), &[]),
         shape(
-            "cold start",
-            Model {
-                kind: Kind::ColdStart,
-                ..base
-            },
+            "bimodal",
+            with(Latency::Bimodal(5_000.0, 400_000.0, 0.009)),
+            &[],
         ),
+        shape("one in fifty fails", base.failing(0.02), &[]),
+        shape("uploads", base.of(Kind::Uploads), &[]),
+        shape("streams", base.of(Kind::Streams).at(rate.min(20.0)), &[]),
+        shape("cold start", base.of(Kind::ColdStart), &[]),
         Shape {
             lose_one_in: 50,
-            ..shape("one event in fifty lost", base)
+            ..shape("one event in fifty lost", base, &[])
         },
+        shape("flapping probes", flapping, &[]),
     ]
 }

@@ -4,6 +4,8 @@
 //! It proves the detectors on models of traffic; that the data plane reports real traffic rightly is
 //! for the integration tests. The example `harness` plays the same corpus at full size.
 
+#![expect(clippy::print_stdout, reason = "its table is part of what it gives")]
+
 mod corpus;
 mod model;
 mod score;

@@ -128,6 +128,25 @@ impl Latency {
 }
 
 impl Model {
+    pub(crate) const fn at(self, rate: f64) -> Self {
+        Self { rate, ..self }
+    }
+
+    pub(crate) const fn of(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+
+    pub(crate) const fn arriving(self, arrivals: Arrivals) -> Self {
+        Self { arrivals, ..self }
+    }
+
+    pub(crate) const fn failing(self, error_share: f64) -> Self {
+        Self {
+            error_share,
+            ..self
+        }
+    }
+
     /// The next request's moment after `now_ns`.
     pub(crate) fn next_ns(&self, now_ns: u64, rng: &mut Rng) -> u64 {
         let rate = self.rate * self.swing(now_ns).0;
@@ -152,7 +171,8 @@ impl Model {
         };
         let micros = self.latency.draw(rng) * self.swing(start_ns).1 * cold;
         let endpoint = rng.usize(0..self.endpoints);
-        let is_flapping = self.kind == Kind::FlappingProbes && rng.bool();
+        // By turns, so that no two fail in a row.
+        let is_flapping = self.kind == Kind::FlappingProbes && start_ns / SECOND % 2 == 0;
         let is_error = rng.f64() < self.error_share;
         let mut exchange = Exchange {
             start_ns,

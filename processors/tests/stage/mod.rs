@@ -2,7 +2,11 @@
 //! keeps what was found, with the time it was found at. The code under test is the production
 //! `Detection` with its production thresholds.
 
-#![allow(dead_code, reason = "each test target uses its own part")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test target uses its own part"
+)]
 
 mod exchange;
 
