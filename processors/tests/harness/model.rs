@@ -172,7 +172,8 @@ impl Model {
         let micros = self.latency.draw(rng) * self.swing(start_ns).1 * cold;
         let endpoint = rng.usize(0..self.endpoints);
         // By turns, so that no two fail in a row.
-        let is_flapping = self.kind == Kind::FlappingProbes && start_ns / SECOND % 2 == 0;
+        let is_flapping =
+            self.kind == Kind::FlappingProbes && (start_ns / SECOND).is_multiple_of(2);
         let is_error = rng.f64() < self.error_share;
         let mut exchange = Exchange {
             start_ns,
