@@ -373,3 +373,37 @@ async fn forwarding_fields_are_believed_from_trusted_peers_only() {
         assert_eq!(event.trace.trace_id[..2], [0x0a, 0xf7]);
     }
 }
+
+#[tokio::test]
+async fn a_trusted_load_balancer_tells_who_the_client_is() {
+    let origin = Origin::saying("ok").await;
+    let trusted = vec!["127.0.0.0/8".parse().unwrap()];
+    let config = Config {
+        trusted,
+        proxy_protocol: true,
+        ..config()
+    };
+    let gateway = Gateway::start(config, vec![Route::to(&[&origin])]).await;
+    let mut client = gateway.client().await;
+    let forged = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n";
+    client
+        .send(["PROXY TCP4 1.2.3.4 5.6.7.8 4096 80\r\n", forged].concat())
+        .await;
+    assert_eq!(client.response().await.status(), 200);
+    assert_eq!(origin.received()[0].all("x-forwarded-for"), ["1.2.3.4"]);
+    let told = gateway.events.requests(1).await.remove(0);
+    assert_eq!(told.downstream.source.to_string(), "1.2.3.4:4096");
+
+    let mut without = gateway.client().await;
+    without.send(GET).await;
+    assert!(without.is_closed().await);
+    let select = |event| match event {
+        Event::Connection(connection) => Some(connection.reason),
+        _ => None,
+    };
+    assert_eq!(
+        gateway.events.select(1, select).await,
+        [ConnectionReason::ProxyHeader]
+    );
+    assert_eq!(gateway.events.requests(1).await.len(), 1);
+}

@@ -4,6 +4,7 @@
 mod http1; // HTTP/1: keep-alive, pipelining, framing
 mod http2; // HTTP/2: streams, limits on work, going away
 mod linger; // how a connection ends without taking its last response back
+mod proxy_header; // who the client is, where a load balancer tells
 
 pub(crate) use http1::{HeadFault, Http1};
 pub(crate) use http2::Http2;
@@ -22,7 +23,10 @@ use rauta_schemas::{
     ConnectionEvent, ConnectionId, ConnectionReason, Event, ExchangeId, FourTuple, ListenerId,
 };
 use std::cell::Cell;
+use std::future::Future;
+use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::net::TcpStream;
@@ -113,19 +117,48 @@ impl Client {
 pub(crate) async fn serve(
     worker: &Rc<Worker>,
     port: PortNumber,
-    tcp: TcpStream,
+    mut tcp: TcpStream,
     id: ConnectionId,
     addresses: FourTuple,
 ) {
-    let client = Client::new(worker, id, addresses, port);
+    let mut client = Client::new(worker, id, addresses, port);
     let watched = worker.watch.enter();
     std::future::poll_fn(|cx| {
         watched.set_waker(cx.waker());
         Poll::Ready(())
     })
     .await;
+    if worker.config.proxy_protocol && client.is_trusted {
+        let told = Box::pin(learn_client(worker, &watched, &mut client, &mut tcp)).await;
+        if told.is_err() {
+            return client.ended(worker, ConnectionReason::ProxyHeader);
+        }
+    }
     let wire = Wire::new(Stream::Tcp(tcp), BytesMut::new());
     serve_http1(worker, client, Http1::new(worker, &watched, wire)).await;
+}
+
+/// Reads the PROXY header that a trusted peer sends first. From there on the client it names
+/// counts: its address is told, and its own fields are believed only if it is trusted itself.
+async fn learn_client(
+    worker: &Worker,
+    watched: &Watched,
+    client: &mut Client,
+    tcp: &mut TcpStream,
+) -> io::Result<()> {
+    watched.arm(worker.deadline(worker.config.limits.handshake));
+    let mut reading = pin!(proxy_header::read(tcp));
+    let read = std::future::poll_fn(|cx| match reading.as_mut().poll(cx) {
+        Poll::Pending if watched.is_expired() => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+        read => read,
+    })
+    .await;
+    watched.disarm();
+    if let Some(addresses) = read? {
+        client.addresses = addresses;
+        client.is_trusted = worker.config.trusts(addresses.source.ip());
+    }
+    Ok(())
 }
 
 /// Serves the requests of an HTTP/1 connection, one after the other, in order.
