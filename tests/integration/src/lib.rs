@@ -5,7 +5,9 @@
 mod http; // a byte-exact client of few lines
 mod manifests; // folders of manifests
 mod program; // the built program and a running one
+mod scale; // how large the long proofs are
 
 pub use http::{Answer, get, request};
 pub use manifests::{Manifests, route, service};
 pub use program::{Rauta, built};
+pub use scale::scaled;

@@ -15,7 +15,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The path of the program, built first if it is not up to date: `cargo test` of one package does
-/// not build another's program.
+/// not build another's program. All of the workspace is named, as `make test` names it, so that
+/// features are chosen alike and nothing is built twice.
 pub fn built() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
@@ -25,14 +26,8 @@ pub fn built() -> PathBuf {
 
 fn build() -> anyhow::Result<PathBuf> {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--locked",
-            "--package",
-            "rauta",
-            "--message-format",
-            "json",
-        ])
+        .args(["build", "--locked", "--workspace", "--bins", "--tests"])
+        .args(["--message-format", "json"])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
         .stderr(Stdio::inherit())
         .output()
@@ -41,7 +36,9 @@ fn build() -> anyhow::Result<PathBuf> {
     let program = messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "rauta")
+        .filter(|message| {
+            message["target"]["name"] == "rauta" && message["profile"]["test"] == false
+        })
         .find_map(|message| message["executable"].as_str().map(PathBuf::from));
     program.context("cargo built no program")
 }
