@@ -8,6 +8,8 @@ set -euo pipefail
 needs="
 cc gcc
 git git
+go golang-go
+unzip unzip
 "
 if [ "${1:-}" = bench ]; then
   needs+="

@@ -85,9 +85,18 @@ impl Origin {
     /// # Panics
     /// When loopback has no port left.
     pub async fn playing_each(scripts: Vec<Script>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0")
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::playing_at(any_port, scripts).await
+    }
+
+    /// The same at an address that manifests name beforehand.
+    ///
+    /// # Panics
+    /// When the address is taken.
+    pub async fn playing_at(address: SocketAddr, scripts: Vec<Script>) -> Self {
+        let listener = TcpListener::bind(address)
             .await
-            .expect("loopback has ports");
+            .expect("the address is free");
         let address = listener.local_addr().expect("the socket lives");
         let state = Arc::new(State {
             received: Mutex::default(),
