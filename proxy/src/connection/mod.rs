@@ -201,6 +201,10 @@ async fn serve_http1(worker: &Rc<Worker>, mut client: Client, http1: Http1) {
 }
 
 /// The client's side of one exchange.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the common variant is the large one, and lives as long as its connection"
+)]
 pub(crate) enum Downstream {
     /// An HTTP/1 connection.
     Http1(Http1),
