@@ -95,6 +95,15 @@ impl Watch {
         watched
     }
 
+    /// Wakes every task, because something changed that concerns them all.
+    pub(crate) fn wake_all(&self) {
+        for watched in self.all.borrow().iter() {
+            if let Some(waker) = &*watched.waker.borrow() {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
     /// Looks everything over: wakes what is past its deadline, publishes what is open for long.
     pub(crate) fn tick(&self, now: Now, publish: impl Fn(Event)) {
         self.all.borrow_mut().retain(|watched| {

@@ -154,6 +154,24 @@ async fn a_drain_lets_each_client_ask_once_more_and_ends_when_all_are_gone() {
 }
 
 #[tokio::test]
+async fn a_drain_does_not_wait_for_clients_that_stay_idle() {
+    let origin = Origin::saying("ok").await;
+    let mut config = config();
+    config.limits.drain_idle = Duration::from_millis(200);
+    let gateway = Gateway::start(config, vec![Route::to(&[&origin])]).await;
+    let mut idle = gateway.client().await;
+    assert_eq!(idle.ask(GET).await.status(), 200);
+    gateway.trigger.signal(rauta_core::drain::Mode::Graceful);
+    assert!(idle.is_closed().await);
+    let patience = Duration::from_secs(20);
+    let drained = gateway
+        .trigger
+        .drain(rauta_core::drain::Mode::Graceful, patience)
+        .await;
+    assert_eq!(drained, rauta_core::drain::Drained::Complete);
+}
+
+#[tokio::test]
 async fn every_request_is_told_twice_and_once_each() {
     let ok = vec![Step::Request, Step::send(OK), Step::Again];
     let cut = vec![

@@ -330,3 +330,35 @@ impl Downstream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use rauta_core::bus::{Bus, BusConfig};
+    use std::sync::Arc;
+    use tokio::net::TcpListener;
+
+    /// What an idle connection costs beside the kernel's own: its task and its entry in the watch.
+    /// Buffers it has none, and Tokio's registration of its socket is below 512 bytes.
+    #[tokio::test]
+    async fn an_idle_connection_fits_in_4_kib() {
+        let (bus, _pipeline) = Bus::new(BusConfig { lane_slots: 1 });
+        let publisher = bus.publisher("test");
+        let worker = Rc::new(Worker::new(0, Config::default(), publisher, Arc::default()));
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("loopback has ports");
+        let address = listener.local_addr().expect("the socket lives");
+        let tcp = TcpStream::connect(address)
+            .await
+            .expect("the listener listens");
+        let (id, addresses) = (ConnectionId::default(), FourTuple::default());
+        let task = size_of_val(&serve(&worker, PortNumber(1), tcp, id, addresses));
+        let bytes = task + size_of::<Watched>() + 512;
+        assert!(
+            bytes <= 4096,
+            "{bytes} bytes, of which {task} are the task's"
+        );
+    }
+}

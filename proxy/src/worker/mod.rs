@@ -170,6 +170,8 @@ impl Worker {
 
     fn drain(&self) {
         self.draining.set(true);
+        // Idle connections learn that their patience has become shorter.
+        self.watch.wake_all();
         if self.open.get() == 0 {
             self.all_closed.notify_one();
         }
