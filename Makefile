@@ -45,6 +45,10 @@ bench: ## CPU per request beside HAProxy, nginx and Envoy, and what bus and look
 	$(CARGO) build --release --locked --package rauta --package rauta-bench
 	$(BUILD)/release/rauta-bench run --rauta $(BUILD)/release/rauta $(ARGS)
 
+.PHONY: soak
+soak: tools ## The long proofs at full size (minutes)
+	RAUTA_SOAK=1 $(CARGO) test --locked --release --package rauta-integration -- --nocapture $(ARGS)
+
 .PHONY: lint
 lint: tools ## Formatting, clippy and rustdoc, each warning an error
 	$(CARGO) fmt --all --check

@@ -9,6 +9,8 @@ needs="
 cc gcc
 git git
 go golang-go
+nginx nginx-light
+python3 python3
 unzip unzip
 "
 if [ "${1:-}" = bench ]; then
@@ -16,7 +18,6 @@ if [ "${1:-}" = bench ]; then
 taskset util-linux
 h2load nghttp2-client
 haproxy haproxy
-nginx nginx-light
 "
 fi
 
