@@ -11,6 +11,9 @@ use rauta_schemas::{AttemptOutcome, Reason, Side};
 /// Why an exchange ended other than with the backend's own, complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ProxyError {
+    /// The backend broke the HTTP/2 protocol.
+    #[error("the backend broke the http/2 protocol")]
+    BackendHttp2,
     /// The backend closed or reset a fresh connection before a response head.
     #[error("the backend closed the connection before its response")]
     BackendReset,
@@ -71,6 +74,9 @@ pub(crate) enum ProxyError {
     /// A cap on connections or work is reached.
     #[error("the gateway is at its limit")]
     Overload,
+    /// The backend refused the stream without having processed it.
+    #[error("the backend refused the stream")]
+    RefusedStream,
     /// The rule's request timeout passed.
     #[error("the request took longer than its rule allows")]
     RequestTimeout,
@@ -104,6 +110,7 @@ impl ProxyError {
             | Self::NoRoute => Side::Client,
             Self::Internal | Self::InvalidBackend | Self::Overload => Side::Gateway,
             Self::BackendCut
+            | Self::BackendHttp2
             | Self::BackendReset
             | Self::BackendTimeout
             | Self::BackendTls
@@ -113,6 +120,7 @@ impl ProxyError {
             | Self::ConnectRefused
             | Self::ConnectTimeout
             | Self::NoEndpoint
+            | Self::RefusedStream
             | Self::RequestTimeout
             | Self::StaleConnection
             | Self::StreamIdle
@@ -125,14 +133,17 @@ impl ProxyError {
     /// The label that events, metrics and logs carry.
     pub(crate) fn reason(self) -> Reason {
         match self {
-            Self::BackendCut | Self::BackendReset | Self::StaleConnection => Reason::BackendReset,
+            Self::BackendCut | Self::BackendReset | Self::RefusedStream | Self::StaleConnection => {
+                Reason::BackendReset
+            }
             Self::BackendTimeout => Reason::BackendTimeout,
             Self::BackendTls => Reason::BackendTls,
             Self::BadBody(_) | Self::BadRequest(_) if self.is_too_large() => Reason::TooLarge,
             Self::BadBody(BodyError::Truncated) => Reason::ClientClosed,
             Self::BadBody(_) | Self::BadRequest(_) => Reason::BadRequest,
             Self::BadResponseBody(BodyError::Truncated) => Reason::BackendReset,
-            Self::BadResponse(_)
+            Self::BackendHttp2
+            | Self::BadResponse(_)
             | Self::BadResponseBody(_)
             | Self::TooManyInterim
             | Self::UnaskedUpgrade => Reason::BadResponse,
@@ -165,6 +176,7 @@ impl ProxyError {
             // Gateway API: the share of an invalid backendRef is answered 500.
             Self::Internal | Self::InvalidBackend => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BackendCut
+            | Self::BackendHttp2
             | Self::BackendReset
             | Self::BackendTls
             | Self::BadResponse(_)
@@ -172,9 +184,11 @@ impl ProxyError {
             | Self::StaleConnection
             | Self::TooManyInterim
             | Self::UnaskedUpgrade => StatusCode::BAD_GATEWAY,
-            Self::ConnectFailed | Self::ConnectRefused | Self::NoEndpoint | Self::Overload => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::ConnectFailed
+            | Self::ConnectRefused
+            | Self::NoEndpoint
+            | Self::Overload
+            | Self::RefusedStream => StatusCode::SERVICE_UNAVAILABLE,
             Self::BackendTimeout
             | Self::ConnectTimeout
             | Self::RequestTimeout
@@ -191,8 +205,10 @@ impl ProxyError {
             | Self::ConnectFailed
             | Self::ConnectRefused
             | Self::ConnectTimeout
+            | Self::RefusedStream
             | Self::StaleConnection => true,
             Self::BackendCut
+            | Self::BackendHttp2
             | Self::BackendReset
             | Self::BackendTimeout
             | Self::BadBody(_)
@@ -227,10 +243,12 @@ impl ProxyError {
             }
             Self::UpstreamStalled => AttemptOutcome::Timeout,
             Self::BackendTls => AttemptOutcome::TlsFailed,
-            Self::BadResponse(_)
+            Self::BackendHttp2
+            | Self::BadResponse(_)
             | Self::BadResponseBody(_)
             | Self::TooManyInterim
             | Self::UnaskedUpgrade => AttemptOutcome::BadResponse,
+            Self::RefusedStream => AttemptOutcome::RefusedStream,
             Self::ConnectFailed => AttemptOutcome::ConnectFailed,
             Self::ConnectRefused => AttemptOutcome::ConnectRefused,
             Self::ConnectTimeout => AttemptOutcome::ConnectTimeout,
@@ -264,8 +282,16 @@ mod tests {
     use super::ProxyError::*;
     use super::*;
 
-    const TABLE: [(ProxyError, Side, Reason, u16, bool); 31] = [
+    const TABLE: [(ProxyError, Side, Reason, u16, bool); 33] = [
         (BackendCut, Side::Backend, Reason::BackendReset, 502, false),
+        (BackendHttp2, Side::Backend, Reason::BadResponse, 502, false),
+        (
+            RefusedStream,
+            Side::Backend,
+            Reason::BackendReset,
+            503,
+            true,
+        ),
         (
             BackendReset,
             Side::Backend,

@@ -11,7 +11,7 @@ use crate::worker::Worker;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
-use rauta_schemas::{Reason, Side};
+use rauta_schemas::Side;
 use std::future::poll_fn;
 use std::task::Poll;
 
@@ -110,23 +110,19 @@ fn grpc_fields(error: ProxyError, headers: &mut HeaderMap) {
     }
 }
 
-/// gRPC's own table from HTTP statuses, but for deadlines, which gRPC has a status for.
+/// gRPC's own table from HTTP statuses, but for what gRPC has a status of its own for: deadlines,
+/// and faults of the server itself.
 fn grpc_status(error: ProxyError) -> u16 {
+    const UNKNOWN: u16 = 2;
     const DEADLINE_EXCEEDED: u16 = 4;
     const UNIMPLEMENTED: u16 = 12;
     const INTERNAL: u16 = 13;
     const UNAVAILABLE: u16 = 14;
-    const UNKNOWN: u16 = 2;
-    if matches!(
-        error.reason(),
-        Reason::RequestTimeout | Reason::BackendTimeout
-    ) {
-        return DEADLINE_EXCEEDED;
-    }
     match error.status().as_u16() {
-        400 => INTERNAL,
+        400 | 500 => INTERNAL,
         404 => UNIMPLEMENTED,
-        429 | 502..=504 => UNAVAILABLE,
+        429 | 502 | 503 => UNAVAILABLE,
+        504 => DEADLINE_EXCEEDED,
         _ => UNKNOWN,
     }
 }
@@ -159,7 +155,8 @@ mod tests {
             (ProxyError::BackendReset, 14),
             (ProxyError::RequestTimeout, 4),
             (ProxyError::BackendTimeout, 4),
-            (ProxyError::InvalidBackend, 2),
+            (ProxyError::InvalidBackend, 13),
+            (ProxyError::ConnectTimeout, 4),
         ] {
             assert_eq!(grpc_status(error), status, "{error}");
         }

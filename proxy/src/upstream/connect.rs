@@ -2,24 +2,25 @@
 //! first success after that brings it back. Both are told as events, once each.
 
 use super::pool::Key;
-use super::{Http1, Upstream};
+use super::{Http1, Upstream, http2};
 use crate::error::ProxyError;
 use crate::stream::Stream;
 use crate::watch::Watched;
 use crate::worker::Worker;
 use rauta_core::clock;
-use rauta_routing::{Backend, Endpoint};
+use rauta_routing::{Backend, BackendProtocol, Endpoint};
 use rauta_schemas::{EndpointEvent, EndpointTransition, Event};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use tokio::net::{TcpSocket, TcpStream};
 
 /// A connection to `endpoint`: one that is there and sound, or a new one.
 pub(crate) async fn acquire(
-    worker: &Worker,
+    worker: &Rc<Worker>,
     watched: &Watched,
     backend: &Backend,
     endpoint: &Endpoint,
@@ -27,6 +28,10 @@ pub(crate) async fn acquire(
     if backend.tls.is_some() {
         // Plain text must never take the place of TLS that was asked for.
         return Err(ProxyError::BackendTls);
+    }
+    if backend.protocol == BackendProtocol::Http2 {
+        let http2 = http2::acquire(worker, watched, backend, endpoint).await?;
+        return Ok(Upstream::Http2(Box::new(http2)));
     }
     let key = Key {
         address: endpoint.address,
@@ -36,40 +41,37 @@ pub(crate) async fn acquire(
         worker.totals.upstream_reused.add(1);
         return Ok(Upstream::Http1(connection));
     }
-    match connect(worker, watched, endpoint.address).await {
-        Ok(tcp) => {
-            worker.totals.upstream_connected.add(1);
-            if endpoint.health.succeed() {
-                publish(
-                    worker,
-                    backend,
-                    endpoint,
-                    EndpointTransition::Recovered,
-                    None,
-                );
-            }
-            let local = tcp.local_addr().ok();
-            Ok(Upstream::Http1(Box::new(Http1::new(
-                key,
-                Stream::Tcp(tcp),
-                local,
-            ))))
+    let tcp = dial(worker, watched, backend, endpoint).await?;
+    worker.totals.upstream_connected.add(1);
+    let local = tcp.local_addr().ok();
+    let http1 = Http1::new(key, Stream::Tcp(tcp), local);
+    Ok(Upstream::Http1(Box::new(http1)))
+}
+
+/// A new connection to `endpoint`, whose health its success or failure decides.
+pub(super) async fn dial(
+    worker: &Worker,
+    watched: &Watched,
+    backend: &Backend,
+    endpoint: &Endpoint,
+) -> Result<TcpStream, ProxyError> {
+    let connected = connect(worker, watched, endpoint.address).await;
+    match &connected {
+        Ok(_) if endpoint.health.succeed() => {
+            let recovered = EndpointTransition::Recovered;
+            publish(worker, backend, endpoint, recovered, None);
         }
+        Ok(_) => {}
         Err(error) => {
             worker.totals.upstream_connect_failed.add(1);
             if let Some(ejection) = endpoint.health.fail(clock::monotonic_ns() / 1_000_000) {
-                let failure = Some((error, ejection));
-                publish(
-                    worker,
-                    backend,
-                    endpoint,
-                    EndpointTransition::Ejected,
-                    failure,
-                );
+                let failure = Some((*error, ejection));
+                let ejected = EndpointTransition::Ejected;
+                publish(worker, backend, endpoint, ejected, failure);
             }
-            Err(error)
         }
     }
+    connected
 }
 
 async fn connect(

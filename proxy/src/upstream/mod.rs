@@ -4,11 +4,13 @@
 mod attempt; // endpoint, connection, and one attempt after the other
 mod connect; // new connections, and what their failure means for the endpoint
 mod http1; // HTTP/1 framing toward the backend
-mod pool; // unused connections
+mod http2; // HTTP/2 streams toward the backend
+mod pool; // unused HTTP/1 connections
 
 pub(crate) use attempt::{Sending, Sent, send};
 pub(crate) use connect::acquire;
 pub(crate) use http1::Http1;
+pub(crate) use http2::{Connections, Http2};
 pub(crate) use pool::Pool;
 
 use crate::body::Frame;
@@ -46,6 +48,8 @@ pub(crate) struct Response {
 pub(crate) enum Upstream {
     /// An HTTP/1.1 connection, this exchange's alone.
     Http1(Box<Http1>),
+    /// A stream of an HTTP/2 connection.
+    Http2(Box<Http2>),
 }
 
 impl Upstream {
@@ -53,6 +57,7 @@ impl Upstream {
     pub(crate) fn version(&self) -> HttpVersion {
         match self {
             Self::Http1(_) => HttpVersion::Http11,
+            Self::Http2(_) => HttpVersion::Http2,
         }
     }
 
@@ -60,6 +65,7 @@ impl Upstream {
     pub(crate) fn local(&self) -> Option<SocketAddr> {
         match self {
             Self::Http1(http1) => http1.local(),
+            Self::Http2(http2) => http2.local(),
         }
     }
 
@@ -67,6 +73,7 @@ impl Upstream {
     pub(crate) fn start(&mut self, worker: &Worker, request: &Outgoing) {
         match self {
             Self::Http1(http1) => http1.start(worker, request),
+            Self::Http2(http2) => http2.start(request),
         }
     }
 
@@ -78,6 +85,7 @@ impl Upstream {
     ) -> Poll<Result<(), ProxyError>> {
         match self {
             Self::Http1(http1) => http1.poll_ready(cx, worker),
+            Self::Http2(http2) => http2.poll_ready(cx),
         }
     }
 
@@ -85,6 +93,7 @@ impl Upstream {
     pub(crate) fn send(&mut self, worker: &Worker, frame: Frame) -> Result<(), ProxyError> {
         match self {
             Self::Http1(http1) => http1.send(worker, frame),
+            Self::Http2(http2) => http2.send(frame),
         }
     }
 
@@ -92,6 +101,10 @@ impl Upstream {
     pub(crate) fn finish(&mut self, worker: &Worker) -> Result<(), ProxyError> {
         match self {
             Self::Http1(http1) => http1.finish(worker),
+            Self::Http2(http2) => {
+                http2.finish();
+                Ok(())
+            }
         }
     }
 
@@ -103,6 +116,7 @@ impl Upstream {
     ) -> Poll<Result<(), ProxyError>> {
         match self {
             Self::Http1(http1) => http1.poll_flush(cx, worker),
+            Self::Http2(http2) => http2.poll_flush(cx),
         }
     }
 
@@ -114,6 +128,7 @@ impl Upstream {
     ) -> Poll<Result<Response, ProxyError>> {
         match self {
             Self::Http1(http1) => http1.poll_head(cx, worker),
+            Self::Http2(http2) => http2.poll_head(cx, worker),
         }
     }
 
@@ -125,6 +140,7 @@ impl Upstream {
     ) -> Poll<Result<Option<Frame>, ProxyError>> {
         match self {
             Self::Http1(http1) => http1.poll_body(cx, worker),
+            Self::Http2(http2) => http2.poll_body(cx),
         }
     }
 
@@ -136,6 +152,8 @@ impl Upstream {
                     worker.pool.put(http1, worker);
                 }
             }
+            // Its connection never left the pool; a stream that is not over yet is reset.
+            Self::Http2(_) => {}
         }
     }
 }

@@ -9,7 +9,7 @@ pub(crate) use run::{Message, Started, start};
 use crate::buffers::Buffers;
 use crate::config::Config;
 use crate::totals::WorkerTotals;
-use crate::upstream::Pool;
+use crate::upstream::{Connections, Pool};
 use crate::watch::Watch;
 use rauta_core::bus::Publisher;
 use rauta_core::clock::{self, Now};
@@ -53,6 +53,7 @@ pub(crate) struct Worker {
     pub(crate) balancer: RefCell<Balancer>,
     pub(crate) buffers: Buffers,
     pub(crate) pool: Pool,
+    pub(crate) http2: Connections,
     pub(crate) watch: Watch,
     pub(crate) random: RefCell<fastrand::Rng>,
     pub(crate) retries: crate::retry::Budget,
@@ -85,6 +86,7 @@ impl Worker {
             balancer,
             buffers: Buffers::default(),
             pool: Pool::default(),
+            http2: Connections::default(),
             watch: Watch::default(),
             random: RefCell::new(fastrand::Rng::new()),
             retries: crate::retry::Budget::default(),

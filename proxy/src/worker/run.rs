@@ -146,6 +146,7 @@ async fn tick(worker: Rc<Worker>) {
             .watch
             .tick(now, |event| worker.publisher.publish(event));
         worker.pool.tick(worker.now_ms(), &worker.config.limits);
+        worker.http2.sweep(worker.now_ms(), &worker.config.limits);
         worker.retries.tick();
     }
 }

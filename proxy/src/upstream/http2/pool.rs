@@ -1,0 +1,287 @@
+//! One worker's HTTP/2 connections to endpoints. Requests share a connection up to the streams that
+//! the backend allows; then another is made, and beyond the last one they wait for room, with the
+//! patience of a connect. While a connection is being made, others wait for it instead of making
+//! their own, and share its failure.
+
+use super::{Http2, Requests};
+use crate::config::Limits;
+use crate::error::ProxyError;
+use crate::http2::{Io, SEND_BUFFER_BYTES, STREAM_WINDOW_BYTES, STREAMS_MAX, Shared};
+use crate::stream::Stream;
+use crate::upstream::connect::dial;
+use crate::upstream::pool::Key;
+use crate::watch::Watched;
+use crate::worker::Worker;
+use bytes::BytesMut;
+use h2::client::Builder;
+use rauta_routing::{Backend, Endpoint};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use tokio::sync::Notify;
+use tokio::task::spawn_local;
+
+/// Connections to one endpoint: with the streams of each, a bound on what one endpoint can cost.
+const CONNECTIONS_MAX: usize = 32;
+
+/// Every stream may fill its own window without one that stalls holding back the others.
+const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
+
+/// The HTTP/2 connections of one worker, by endpoint.
+#[derive(Default)]
+pub(crate) struct Connections {
+    groups: RefCell<HashMap<Key, Rc<Group>>>,
+}
+
+impl Connections {
+    fn group(&self, key: &Key) -> Rc<Group> {
+        let mut groups = self.groups.borrow_mut();
+        match groups.get(key) {
+            Some(group) => Rc::clone(group),
+            None => Rc::clone(groups.entry(key.clone()).or_default()),
+        }
+    }
+
+    /// Forgets connections that are gone, and closes those that were unused for too long.
+    pub(crate) fn sweep(&self, now_ms: u64, limits: &Limits) {
+        let idle_ms = u64::try_from(limits.upstream_idle.as_millis()).unwrap_or(u64::MAX);
+        self.groups.borrow_mut().retain(|_, group| {
+            group.connections.borrow_mut().retain(|connection| {
+                let idle_ms_now = now_ms.saturating_sub(connection.idle_since_ms.get());
+                connection.is_sound() && (connection.open.get() > 0 || idle_ms_now < idle_ms)
+            });
+            Rc::strong_count(group) > 1 || !group.connections.borrow().is_empty()
+        });
+    }
+}
+
+/// The connections to one endpoint.
+#[derive(Default)]
+struct Group {
+    connections: RefCell<Vec<Rc<Connection>>>,
+    making: RefCell<Option<Rc<Making>>>,
+    /// Told when a stream is over.
+    freed: Rc<Notify>,
+}
+
+/// A connection that is being made.
+#[derive(Default)]
+struct Making {
+    failure: Cell<Option<ProxyError>>,
+    over: Notify,
+}
+
+/// Ends the making, however it ends: those who wait look again.
+struct Maker<'a> {
+    group: &'a Group,
+    making: Rc<Making>,
+}
+
+impl<'a> Maker<'a> {
+    fn new(group: &'a Group) -> Self {
+        let making = Rc::new(Making::default());
+        *group.making.borrow_mut() = Some(Rc::clone(&making));
+        Self { group, making }
+    }
+}
+
+impl Drop for Maker<'_> {
+    fn drop(&mut self) {
+        *self.group.making.borrow_mut() = None;
+        self.making.over.notify_waiters();
+    }
+}
+
+/// One connection.
+struct Connection {
+    requests: Requests,
+    local: Option<SocketAddr>,
+    /// Streams open now.
+    open: Cell<u32>,
+    is_used: Cell<bool>,
+    idle_since_ms: Cell<u64>,
+    freed: Rc<Notify>,
+}
+
+impl Connection {
+    /// Can further streams be opened, as far as is known?
+    fn is_sound(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        // A fresh handle has no stream in the queue: it is ready, unless the connection is over.
+        matches!(
+            self.requests.clone().poll_ready(&mut cx),
+            Poll::Ready(Ok(()))
+        )
+    }
+
+    fn has_room(&self) -> bool {
+        let allowed = self.requests.current_max_send_streams();
+        (self.open.get() as usize) < allowed.min(STREAMS_MAX as usize)
+    }
+}
+
+/// Room for one stream, until dropped.
+pub(crate) struct Slot {
+    worker: Rc<Worker>,
+    connection: Rc<Connection>,
+    is_reused: bool,
+}
+
+impl Slot {
+    fn new(worker: &Rc<Worker>, connection: &Rc<Connection>) -> Self {
+        connection.open.set(connection.open.get() + 1);
+        Self {
+            worker: Rc::clone(worker),
+            connection: Rc::clone(connection),
+            is_reused: connection.is_used.replace(true),
+        }
+    }
+
+    /// Did the connection carry a request before?
+    pub(super) fn is_reused(&self) -> bool {
+        self.is_reused
+    }
+
+    /// RAUTA's own address.
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        self.connection.local
+    }
+
+    /// Where streams are opened.
+    pub(super) fn requests(&self) -> Requests {
+        self.connection.requests.clone()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.connection.open.set(self.connection.open.get() - 1);
+        self.connection.idle_since_ms.set(self.worker.now_ms());
+        self.connection.freed.notify_one();
+    }
+}
+
+/// Room for one stream on a connection to `endpoint`.
+pub(crate) async fn acquire(
+    worker: &Rc<Worker>,
+    watched: &Watched,
+    backend: &Backend,
+    endpoint: &Endpoint,
+) -> Result<Http2, ProxyError> {
+    let key = Key {
+        address: endpoint.address,
+        tls: 0,
+    };
+    let group = worker.http2.group(&key);
+    let deadline = worker.deadline(worker.config.limits.connect);
+    loop {
+        if let Some(slot) = group.room(worker) {
+            let count = match slot.is_reused {
+                true => &worker.totals.upstream_reused,
+                false => &worker.totals.upstream_connected,
+            };
+            count.add(1);
+            return Ok(Http2::new(slot));
+        }
+        if group.connections.borrow().len() >= CONNECTIONS_MAX {
+            wait(watched, deadline, &group.freed).await?;
+            continue;
+        }
+        let making = group.making.borrow().clone();
+        if let Some(making) = making {
+            wait(watched, deadline, &making.over).await?;
+            if let Some(failure) = making.failure.get() {
+                return Err(failure);
+            }
+            continue;
+        }
+        let maker = Maker::new(&group);
+        match make(worker, watched, backend, endpoint, &group.freed).await {
+            Ok(connection) => group.connections.borrow_mut().push(Rc::new(connection)),
+            Err(error) => {
+                maker.making.failure.set(Some(error));
+                return Err(error);
+            }
+        }
+    }
+}
+
+impl Group {
+    /// Room on the first connection that has any, so that the others grow old and are closed.
+    fn room(&self, worker: &Rc<Worker>) -> Option<Slot> {
+        let mut connections = self.connections.borrow_mut();
+        connections.retain(|connection| connection.is_sound());
+        let found = connections.iter().find(|connection| connection.has_room());
+        found.map(|connection| Slot::new(worker, connection))
+    }
+}
+
+/// Waits until `told`, or the deadline.
+async fn wait(watched: &Watched, deadline_ms: u64, told: &Notify) -> Result<(), ProxyError> {
+    let mut told = pin!(told.notified());
+    watched.arm(deadline_ms);
+    let result = poll_fn(|cx| {
+        if told.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if watched.is_expired() {
+            return Poll::Ready(Err(ProxyError::ConnectTimeout));
+        }
+        Poll::Pending
+    })
+    .await;
+    watched.disarm();
+    result
+}
+
+async fn make(
+    worker: &Worker,
+    watched: &Watched,
+    backend: &Backend,
+    endpoint: &Endpoint,
+    freed: &Rc<Notify>,
+) -> Result<Connection, ProxyError> {
+    let tcp = dial(worker, watched, backend, endpoint).await?;
+    let local = tcp.local_addr().ok();
+    keep_alive(&tcp);
+    let io = Io(Shared::new(Stream::Tcp(tcp), BytesMut::new()));
+    let header_list = u32::try_from(worker.config.message.head_bytes).unwrap_or(u32::MAX);
+    let shaken = Builder::new()
+        .enable_push(false)
+        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_max_send_streams(STREAMS_MAX as usize)
+        .max_header_list_size(header_list)
+        .max_send_buffer_size(SEND_BUFFER_BYTES)
+        .handshake(io)
+        .await;
+    let (requests, connection) = shaken.map_err(|_| ProxyError::ConnectFailed)?;
+    spawn_local(async move {
+        // How it ended is told to its streams, and to whoever would open another.
+        let _told_elsewhere = connection.await;
+    });
+    Ok(Connection {
+        requests,
+        local,
+        open: Cell::new(0),
+        is_used: Cell::new(false),
+        idle_since_ms: Cell::new(worker.now_ms()),
+        freed: Rc::clone(freed),
+    })
+}
+
+/// Finds hosts that vanished without a word, by the kernel's own probes: gRPC servers close
+/// connections over HTTP/2 PINGs that they think too many.
+fn keep_alive(tcp: &tokio::net::TcpStream) {
+    use std::time::Duration;
+    let probes = socket2::TcpKeepalive::new()
+        .with_time(Duration::from_secs(20))
+        .with_interval(Duration::from_secs(5))
+        .with_retries(3);
+    // Without it the exchange's own deadlines still stand.
+    let _best_effort = socket2::SockRef::from(tcp).set_tcp_keepalive(&probes);
+}
