@@ -37,6 +37,8 @@ pub struct Route {
     pub timeouts: Timeouts,
     pub retry: Option<Retry>,
     pub is_grpc: bool,
+    /// Do the endpoints speak HTTP/2?
+    pub is_http2: bool,
     pub is_invalid: bool,
     /// Where copies go, and how many in a hundred.
     pub mirror: Option<(SocketAddr, u32)>,
@@ -197,7 +199,11 @@ fn backend(names: &Names, at: usize, route: &Route) -> Arc<Backend> {
     };
     Arc::new(Backend {
         name,
-        protocol: BackendProtocol::Http1,
+        protocol: if route.is_http2 {
+            BackendProtocol::Http2
+        } else {
+            BackendProtocol::Http1
+        },
         tls: None,
         affinity: Affinity::None,
         endpoints: route.endpoints.iter().map(endpoint).collect(),

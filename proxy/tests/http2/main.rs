@@ -3,6 +3,11 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
-mod peer; // an HTTP/2 client and an HTTP/2 origin
+mod origin; // an HTTP/2 origin
+mod peer; // an HTTP/2 client
 
-mod downstream; // prior knowledge, one stream after the other, abuse
+mod abuse; // what a client can make RAUTA do for nothing
+mod downstream; // prior knowledge, one stream after the other
+mod grpc; // errors that gRPC clients understand
+mod pairings; // bodies and trailers between the protocols
+mod upstream; // how backends end streams and connections

@@ -9,12 +9,15 @@ use http::{HeaderMap, Request, Response};
 use rauta_test_support::in_time;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// One connection to the proxy, with prior knowledge.
 pub struct Client {
     pub send: SendRequest<Bytes>,
-    pub connection: JoinHandle<Result<(), h2::Error>>,
+    /// Grows the window that each stream begins with.
+    grow: mpsc::Sender<u32>,
+    connection: JoinHandle<Result<(), h2::Error>>,
 }
 
 impl Client {
@@ -26,11 +29,36 @@ impl Client {
         let tcp = in_time("a connection", TcpStream::connect(address)).await;
         let tcp = tcp.expect("the proxy listens");
         let shaken = in_time("a handshake", builder.handshake(tcp)).await;
-        let (send, connection) = shaken.expect("the proxy speaks http/2");
+        let (send, mut connection) = shaken.expect("the proxy speaks http/2");
+        let (grow, mut grows) = mpsc::channel(1);
+        let driving = async move {
+            loop {
+                tokio::select! {
+                    ended = &mut connection => return ended,
+                    Some(bytes) = grows.recv() => connection.set_initial_window_size(bytes)?,
+                }
+            }
+        };
         Self {
             send,
-            connection: tokio::spawn(connection),
+            grow,
+            connection: tokio::spawn(driving),
         }
+    }
+
+    /// Gives every stream a window of `bytes`.
+    pub async fn grow(&self, bytes: u32) {
+        self.grow.send(bytes).await.expect("the connection lives");
+    }
+
+    /// Waits until the proxy has ended the connection.
+    pub async fn ended(self) -> Result<(), h2::Error> {
+        let Self {
+            send, connection, ..
+        } = self;
+        let ended = in_time("the connection's end", connection).await;
+        drop(send);
+        ended.expect("no panic")
     }
 
     /// Opens a stream.
