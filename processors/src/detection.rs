@@ -1,5 +1,5 @@
-//! Runs the detectors on the pipeline thread: gives them events and time, resolves the names in what
-//! they find, and passes it on.
+//! Runs the detectors on the pipeline thread: gives them events and time, resolves the names in
+//! what they find, and passes it on.
 
 use crate::baseline;
 use crate::config::Config;

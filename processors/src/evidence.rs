@@ -76,7 +76,8 @@ impl Evidence {
         }
     }
 
-    /// The criterion is met. Is it time to say so, or would a moment more tell which endpoint it is?
+    /// The criterion is met. Is it time to say so, or would a moment more tell which endpoint it
+    /// is?
     pub(crate) fn is_ripe(&mut self, now: Now) -> bool {
         let since_ns = *self.suspected_ns.get_or_insert(now.monotonic_ns);
         self.tally.culprit() != Culprit::Unclear

@@ -89,7 +89,8 @@ mod tests {
         }
     }
 
-    /// What is said, with the second it is said at, for an anomaly that shows while `is_on` says so.
+    /// What is said, with the second it is said at, for an anomaly that shows while `is_on` says
+    /// so.
     fn said(until: u64, is_on: impl Fn(u64) -> bool) -> Vec<(u64, Due)> {
         let rules = Config::default().occurrences;
         let mut incident = Incident::open(at(0), 0, 3, Severity::Warning);

@@ -1,5 +1,5 @@
-//! Exchanges that are open and wait for their backend: what makes a hanging backend visible while it
-//! hangs. Fed by progress events; between two of them time itself makes an exchange overdue.
+//! Exchanges that are open and wait for their backend: what makes a hanging backend visible while
+//! it hangs. Fed by progress events; between two of them time itself makes an exchange overdue.
 
 use crate::backend_time::BackendTime;
 use crate::table::IdHasher;

@@ -1,7 +1,7 @@
 //! A table of bounded size: over its limit the entry that was used longest ago makes room.
 //!
-//! Keys are ids given by RAUTA itself, so a plain multiplying hash is safe here and takes a tenth of
-//! the time of the default one. An access costs one lookup and a few writes, no allocation.
+//! Keys are ids given by RAUTA itself, so a plain multiplying hash is safe here and takes a tenth
+//! of the time of the default one. An access costs one lookup and a few writes, no allocation.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,5 +1,5 @@
-//! The last ten seconds in steps of half a second: how many exchanges, how many of them hit, and how
-//! many hits the baseline of that moment let expect.
+//! The last ten seconds in steps of half a second: how many exchanges, how many of them hit, and
+//! how many hits the baseline of that moment let expect.
 
 /// How many steps the window has.
 const STEPS: usize = 20;

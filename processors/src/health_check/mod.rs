@@ -1,9 +1,9 @@
 //! Finds failing health: probes that pass through, and endpoints that refuse connections.
 //!
-//! A probe is one path of one rule, asked by a kubelet. It failed when its answer is not between 200
-//! and 399, or did not come. Two failures in a row are a warning, three an error; a row counts for
-//! the probe as a whole and for each endpoint it was sent to, so that one bad endpoint among good
-//! ones shows as well. Ejected endpoints are reported as the data plane tells.
+//! A probe is one path of one rule, asked by a kubelet. It failed when its answer is not between
+//! 200 and 399, or did not come. Two failures in a row are a warning, three an error; a row counts
+//! for the probe as a whole and for each endpoint it was sent to, so that one bad endpoint among
+//! good ones shows as well. Ejected endpoints are reported as the data plane tells.
 
 mod endpoint; // endpoints that were ejected
 mod probe; // probes and their rows of failures

@@ -65,8 +65,8 @@ pub(super) struct Verdict {
     pub(super) chance: f64,
 }
 
-/// Judges the shortest span that shows an anomaly; `open_before` exchanges became overdue before the
-/// window began and are still open.
+/// Judges the shortest span that shows an anomaly; `open_before` exchanges became overdue before
+/// the window began and are still open.
 pub(super) fn judge(window: &Window, open_before: Counts) -> Option<Verdict> {
     let mut spans = window.spans();
     spans[SPANS.len() - 1].add(open_before);

@@ -1,8 +1,8 @@
 //! The harness: labelled traffic through the production detectors, in simulated time. It prints
 //! precision, recall and delay per shape and holds them to their limits.
 //!
-//! It proves the detectors on models of traffic; that the data plane reports real traffic rightly is
-//! for the integration tests. The example `harness` plays the same corpus at full size.
+//! It proves the detectors on models of traffic; that the data plane reports real traffic rightly
+//! is for the integration tests. The example `harness` plays the same corpus at full size.
 
 #![expect(clippy::print_stdout, reason = "its table is part of what it gives")]
 

@@ -1,5 +1,5 @@
-//! A stage for detectors: plays exchanges in simulated time as the data plane would report them, and
-//! keeps what was found, with the time it was found at. The code under test is the production
+//! A stage for detectors: plays exchanges in simulated time as the data plane would report them,
+//! and keeps what was found, with the time it was found at. The code under test is the production
 //! `Detection` with its production thresholds.
 
 #![allow(

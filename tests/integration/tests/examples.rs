@@ -183,7 +183,8 @@ impl Verdict {
             .collect()
     }
 
-    /// What is wrong with the objects of this file, one line each; of all files where none is named.
+    /// What is wrong with the objects of this file, one line each; of all files where none is
+    /// named.
     fn complaints(&self, file: Option<&Path>) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         for mistake in self.mistakes("error") {
