@@ -14,6 +14,7 @@ use crate::watch::Watched;
 use crate::worker::Worker;
 use bytes::BytesMut;
 use h2::client::Builder;
+use h2::{Ping, PingPong};
 use rauta_routing::{Backend, Endpoint};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -259,11 +260,24 @@ async fn make(
         .max_send_buffer_size(SEND_BUFFER_BYTES)
         .handshake(io)
         .await;
-    let (requests, connection) = shaken.map_err(|_| ProxyError::ConnectFailed)?;
+    let (requests, mut connection) = shaken.map_err(|_| ProxyError::ConnectFailed)?;
+    let ping = connection.ping_pong();
+    let is_breached = Rc::new(Cell::new(false));
+    let breached = Rc::clone(&is_breached);
     spawn_local(async move {
         // How it ended is told to its streams, and to whoever would open another.
-        let _told_elsewhere = connection.await;
+        let ended = connection.await;
+        breached.set(ended.is_err_and(|error| super::is_breach(&error)));
     });
+    if let Some(ping) = ping {
+        let deadline = worker.deadline(worker.config.limits.connect);
+        greet(watched, deadline, ping)
+            .await
+            .map_err(|error| match is_breached.get() {
+                true => ProxyError::BackendHttp2,
+                false => error,
+            })?;
+    }
     Ok(Connection {
         requests,
         local,
@@ -272,6 +286,22 @@ async fn make(
         idle_since_ms: Cell::new(worker.now_ms()),
         freed: Rc::clone(freed),
     })
+}
+
+/// Waits for the answer to a PING. The backend's SETTINGS come before it, so that from then on it is
+/// known how many streams there is room for: a request put behind too many would wait for them.
+async fn greet(watched: &Watched, deadline_ms: u64, mut ping: PingPong) -> Result<(), ProxyError> {
+    let sent = ping.send_ping(Ping::opaque());
+    sent.map_err(|_| ProxyError::ConnectFailed)?;
+    watched.arm(deadline_ms);
+    let result = poll_fn(|cx| match ping.poll_pong(cx) {
+        Poll::Ready(pong) => Poll::Ready(pong.map_or(Err(ProxyError::ConnectFailed), |_| Ok(()))),
+        Poll::Pending if watched.is_expired() => Poll::Ready(Err(ProxyError::ConnectTimeout)),
+        Poll::Pending => Poll::Pending,
+    })
+    .await;
+    watched.disarm();
+    result
 }
 
 /// Finds hosts that vanished without a word, by the kernel's own probes: gRPC servers close
