@@ -38,7 +38,10 @@ pub fn gateway_api() -> anyhow::Result<PathBuf> {
     Ok(unpacked)
 }
 
-#[expect(clippy::disallowed_methods, reason = "where a user's caches are is said nowhere else")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where a user's caches are is said nowhere else"
+)]
 fn cache() -> anyhow::Result<PathBuf> {
     if let Some(folder) = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()) {
         return Ok(folder.into());
