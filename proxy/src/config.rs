@@ -79,6 +79,9 @@ impl Config {
 pub struct Limits {
     /// Client connections that one worker holds; beyond, new ones are closed at once.
     pub connections_per_worker: usize,
+    /// TLS handshakes with clients that one worker has in progress; beyond, connections are closed
+    /// at once.
+    pub handshakes_per_worker: usize,
     /// Requests that one worker has in flight; beyond, 503 with `Retry-After`.
     pub in_flight_per_worker: usize,
     /// From a connection's, or a request's, first byte to the end of its head.
@@ -117,6 +120,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_per_worker: 50_000,
+            handshakes_per_worker: 4_096,
             in_flight_per_worker: 20_000,
             head: Duration::from_secs(10),
             handshake: Duration::from_secs(10),

@@ -41,14 +41,11 @@ pub(crate) fn prepare(
     if request.expect_continue {
         headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
     }
-    // Most requests hold none of these: one look at the names spares a search for each.
-    if headers.keys().any(is_claim) {
-        // Nobody but RAUTA could vouch for it, and RAUTA asks clients for no certificate.
-        headers.remove(FORWARDED_CLIENT_CERT);
-        if !client.is_trusted {
-            headers.remove(FORWARDED);
-            headers.remove(REAL_IP);
-        }
+    // Nobody but RAUTA could vouch for it, and RAUTA asks clients for no certificate.
+    headers.remove(FORWARDED_CLIENT_CERT);
+    if !client.is_trusted {
+        headers.remove(FORWARDED);
+        headers.remove(REAL_IP);
     }
     set_forwarded(headers, client, public_port, request.authority.as_str());
     let request_id = match headers.get(REQUEST_ID) {
@@ -61,11 +58,6 @@ pub(crate) fn prepare(
     };
     let trace = continue_trace(headers, random);
     Ok(Marks { request_id, trace })
-}
-
-/// Does a field claim who the client is?
-fn is_claim(name: &HeaderName) -> bool {
-    *name == FORWARDED || *name == REAL_IP || *name == FORWARDED_CLIENT_CERT
 }
 
 /// A longer id than this is replaced: it would be copied into every log behind us.

@@ -18,6 +18,7 @@ mod record; // what happened becomes events
 mod request; // the life of one request: start reading here
 mod respond; // answers, and what errors mean to the client
 mod retry; // which failed attempts are made again
+mod tls; // handshakes on both sides, and what they need
 mod tunnel; // upgraded connections
 mod upstream; // endpoint choice, pools, attempts; HTTP/1 and HTTP/2 toward the backend
 mod worker; // one thread per core: accepting, swaps, drain // everything that can go wrong

@@ -3,11 +3,13 @@
 
 use crate::config::Config;
 use crate::listener;
+use crate::tls;
 use crate::totals::Totals;
 use crate::worker::{self, Message, PortNumber, Routing, Started};
 use rauta_core::bus::Bus;
 use rauta_core::drain::DrainWatch;
 use rauta_routing::{Port, Snapshot};
+use rauta_schemas::ListenerId;
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -21,6 +23,9 @@ pub enum Error {
     /// The configuration holds mistakes.
     #[error("the proxy's configuration is wrong: {}", .0.join("; "))]
     Config(Vec<String>),
+    /// The system gives no random numbers, without which there is no TLS.
+    #[error("tls cannot be set up")]
+    Tls(#[source] rustls::Error),
     /// A worker's thread or its runtime could not be made.
     #[error("worker {worker} cannot start")]
     Worker {
@@ -47,6 +52,9 @@ pub struct Applied {
     pub generation: u64,
     /// Each port by the address that the snapshot names, in its order.
     pub ports: Vec<(SocketAddr, PortState)>,
+    /// Listeners with a certificate that cannot be used, and why. With another that can they are
+    /// served all the same; without, they close every connection.
+    pub refused: Vec<(ListenerId, String)>,
 }
 
 /// How a drain ended.
@@ -63,13 +71,13 @@ pub struct Proxy {
 }
 
 /// What only the control side changes.
-#[derive(Default)]
 struct Control {
     bound: HashMap<SocketAddr, Bound>,
     last_number: u32,
     /// Earlier snapshots: kept until no worker holds them, so that freeing a large one costs no
     /// worker's time.
     retired: Vec<Arc<Snapshot>>,
+    tls: tls::Builder,
 }
 
 struct Bound {
@@ -87,6 +95,12 @@ impl Proxy {
         if !mistakes.is_empty() {
             return Err(Error::Config(mistakes));
         }
+        let control = Control {
+            bound: HashMap::new(),
+            last_number: 0,
+            retired: Vec::new(),
+            tls: tls::Builder::new().map_err(Error::Tls)?,
+        };
         let mut workers = Vec::with_capacity(config.workers);
         for number in (0..).take(config.workers) {
             let publisher = bus.publisher(&format!("worker-{number}"));
@@ -98,7 +112,7 @@ impl Proxy {
         }
         Ok(Self {
             workers,
-            control: Mutex::default(),
+            control: Mutex::new(control),
         })
     }
 
@@ -112,6 +126,8 @@ impl Proxy {
             plan.states.push((port.address, state));
         }
         control.close_absent(&snapshot, &mut plan);
+        let (tls, refused) = control.tls.build(&snapshot);
+        let tls = Arc::new(tls);
         let mut answers = Vec::with_capacity(self.workers.len());
         plan.ports.sort_unstable_by_key(|(number, _)| *number);
         for (at, worker) in self.workers.iter().enumerate() {
@@ -119,6 +135,7 @@ impl Proxy {
             let routing = Routing {
                 snapshot: Arc::clone(&snapshot),
                 ports: plan.ports.clone(),
+                tls: Arc::clone(&tls),
             };
             let sockets = plan
                 .sockets
@@ -144,6 +161,7 @@ impl Proxy {
         Applied {
             generation: snapshot.generation,
             ports: plan.states,
+            refused,
         }
     }
 

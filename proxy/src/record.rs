@@ -14,7 +14,7 @@ use rauta_schemas::{
     HttpDetail, HttpMethod, HttpProgressEvent, HttpRequestEvent, HttpResponseEvent, HttpVersion,
     Identity, InlineText, ListenerId, Outcome, Reason, Side, Source, Timings, TraceContext,
 };
-use std::cell::{Cell, RefMut};
+use std::cell::RefMut;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -142,8 +142,6 @@ pub(crate) struct Exchange {
     worker: Rc<Worker>,
     watched: Rc<Watched>,
     is_detailed: bool,
-    /// When the last step was reached.
-    last_ns: Cell<u64>,
 }
 
 impl Exchange {
@@ -190,19 +188,18 @@ impl Exchange {
             worker: Rc::clone(worker),
             watched: Rc::clone(watched),
             is_detailed,
-            last_ns: Cell::new(opening.start.monotonic_ns),
         }
     }
 
-    /// When the last step was reached: as good as now where nothing was waited for since.
-    pub(crate) fn last_moment(&self) -> u64 {
-        self.last_ns.get()
+    /// Notes when a step was reached; gives the moment back.
+    pub(crate) fn reached(&self, step: Step) -> u64 {
+        let now_ns = clock::monotonic_ns();
+        self.reached_at(step, now_ns);
+        now_ns
     }
 
-    /// Notes that a step was reached now.
-    pub(crate) fn reached(&self, step: Step) {
-        let now_ns = clock::monotonic_ns();
-        self.last_ns.set(now_ns);
+    /// Notes that a step was reached at `now_ns`.
+    pub(crate) fn reached_at(&self, step: Step, now_ns: u64) {
         self.edit(|record| {
             let offset = record.micros(now_ns);
             let timings = &mut record.event.timings;

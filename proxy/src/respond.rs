@@ -53,7 +53,8 @@ pub(crate) fn error(
     error: ProxyError,
     request: &Asked,
 ) -> Result<(), ProxyError> {
-    if error.side() == Side::Client && error != ProxyError::NoRoute {
+    let is_sound = matches!(error, ProxyError::NoRoute | ProxyError::Misdirected);
+    if error.side() == Side::Client && !is_sound {
         // What follows on the connection has no known meaning, or nobody is owed more.
         downstream.close_after();
     }

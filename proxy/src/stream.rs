@@ -11,12 +11,15 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
 
 /// Both directions of one connection.
 #[derive(Debug)]
 pub(crate) enum Stream {
     /// Plain TCP.
     Tcp(TcpStream),
+    /// TLS, its handshake done.
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// What a read brought.
@@ -37,6 +40,7 @@ impl Stream {
     ) -> Poll<io::Result<Read>> {
         let count = match self {
             Self::Tcp(tcp) => ready!(pin!(tcp.read_buf(buffer)).poll(cx))?,
+            Self::Tls(tls) => ready!(pin!(tls.read_buf(buffer)).poll(cx))?,
         };
         Poll::Ready(Ok(if count == 0 { Read::End } else { Read::Bytes }))
     }
@@ -49,6 +53,7 @@ impl Stream {
     ) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, out),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, out),
         }
     }
 
@@ -56,10 +61,20 @@ impl Stream {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
 
-    /// Writes what the peer takes of `slices`; never 0 bytes unless all are empty.
+    /// Has everything written left for the kernel?
+    pub(crate) fn is_flushed(&self) -> bool {
+        match self {
+            Self::Tcp(_) => true,
+            Self::Tls(tls) => !tls.get_ref().1.wants_write(),
+        }
+    }
+
+    /// Writes what the peer takes of `slices`; never 0 bytes unless all are empty. TLS may hold
+    /// some of them back until [`Self::poll_flush`].
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -68,6 +83,8 @@ impl Stream {
         let count = match (self, slices) {
             (Self::Tcp(tcp), [one]) => ready!(Pin::new(tcp).poll_write(cx, one))?,
             (Self::Tcp(tcp), many) => ready!(Pin::new(tcp).poll_write_vectored(cx, many))?,
+            (Self::Tls(tls), [one]) => ready!(Pin::new(tls).poll_write(cx, one))?,
+            (Self::Tls(tls), many) => ready!(Pin::new(tls).poll_write_vectored(cx, many))?,
         };
         if count == 0 && slices.iter().any(|slice| !slice.is_empty()) {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -79,6 +96,7 @@ impl Stream {
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }
 
@@ -86,28 +104,40 @@ impl Stream {
     /// can no longer tell and nothing wakes the task: ask now and then.
     pub(crate) fn is_reset(&self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        match self {
-            Self::Tcp(tcp) => pin!(tcp.ready(Interest::ERROR)).poll(&mut cx).is_ready(),
-        }
+        pin!(self.tcp().ready(Interest::ERROR))
+            .poll(&mut cx)
+            .is_ready()
     }
 
     /// Has an unused connection anything to read, be it bytes, its end or an error? Such a
-    /// connection must not carry another request. Costs no system call.
+    /// connection must not carry another request. Costs no system call, but for a TLS connection
+    /// whose last read filled its buffer: only the kernel can tell whether there is more.
     pub(crate) fn has_news(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         match self {
             Self::Tcp(tcp) => tcp.poll_read_ready(&mut cx).is_ready(),
+            Self::Tls(tls) => {
+                let (tcp, session) = tls.get_ref();
+                let mut byte = [0];
+                let mut byte = ReadBuf::new(&mut byte);
+                !session.wants_read()
+                    || tcp.poll_read_ready(&mut cx).is_ready()
+                        && tcp.poll_peek(&mut cx, &mut byte).is_ready()
+            }
         }
     }
 
     /// Makes the kernel reset the connection when it is dropped, so that the peer can tell a
     /// broken-off message from a complete one.
     pub(crate) fn reset_on_drop(&self) {
+        // A socket that is gone already needs no reset.
+        let _already_gone = self.tcp().set_zero_linger();
+    }
+
+    fn tcp(&self) -> &TcpStream {
         match self {
-            Self::Tcp(tcp) => {
-                // A socket that is gone already needs no reset.
-                let _already_gone = tcp.set_zero_linger();
-            }
+            Self::Tcp(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
         }
     }
 }

@@ -81,6 +81,10 @@ totals! {
     refused_connections,
     /// Requests answered 503 because a cap was reached.
     refused_requests,
+    /// TLS handshakes with clients that came to their end.
+    handshakes,
+    /// TLS handshakes with clients that failed or took too long.
+    handshakes_failed,
     /// Connections that ended inside a head.
     heads_cut,
     /// Times that accepting paused because the process had no file descriptor left.

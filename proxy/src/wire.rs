@@ -64,12 +64,19 @@ impl Wire {
         cx: &mut Context<'_>,
         buffers: &Buffers,
     ) -> Poll<io::Result<()>> {
-        if self.out.is_empty() {
+        if !self.out.is_empty() {
+            ready!(self.out.poll_flush(cx, &mut self.stream))?;
+            buffers.give(std::mem::take(&mut self.out).into_buffer());
+        }
+        if self.stream.is_flushed() {
             return Poll::Ready(Ok(()));
         }
-        ready!(self.out.poll_flush(cx, &mut self.stream))?;
-        buffers.give(std::mem::take(&mut self.out).into_buffer());
-        Poll::Ready(Ok(()))
+        self.stream.poll_flush(cx)
+    }
+
+    /// Does nothing wait to be written?
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.out.is_empty() && self.stream.is_flushed()
     }
 
     /// The outgoing bytes, with a buffer to append to.

@@ -255,7 +255,7 @@ async fn a_mirror_that_is_gone_or_too_slow_loses_its_copy_and_nothing_else() {
     };
     let gateway = Gateway::start(config(), vec![route]).await;
     let mut client = gateway.client().await;
-    const BYTES: usize = 16_000_000;
+    const BYTES: usize = 30_000_000;
     client
         .send(format!(
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {BYTES}\r\n\r\n"

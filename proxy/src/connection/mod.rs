@@ -13,12 +13,14 @@ use crate::body::Frame;
 use crate::error::ProxyError;
 use crate::request;
 use crate::stream::Stream;
+use crate::tls;
 use crate::watch::Watched;
 use crate::wire::Wire;
 use crate::worker::{PortNumber, Worker};
 use bytes::BytesMut;
 use http::header::HeaderValue;
 use http::{HeaderMap, StatusCode};
+use rauta_routing::PortProtocol;
 use rauta_schemas::{
     ConnectionEvent, ConnectionId, ConnectionReason, Event, ExchangeId, FourTuple, ListenerId,
 };
@@ -100,7 +102,7 @@ impl Client {
     }
 
     /// Publishes that the connection ended in a way that no exchange tells.
-    fn ended(&self, worker: &Worker, reason: ConnectionReason) {
+    pub(crate) fn ended(&self, worker: &Worker, reason: ConnectionReason) {
         worker.totals.heads_cut.add(1);
         worker.publisher.publish(Event::Connection(ConnectionEvent {
             connection: self.id,
@@ -134,8 +136,27 @@ pub(crate) async fn serve(
             return client.ended(worker, ConnectionReason::ProxyHeader);
         }
     }
-    let wire = Wire::new(Stream::Tcp(tcp), BytesMut::new());
+    let (stream, is_http2) = if is_https(worker, port) {
+        // Boxed, so that no connection pays for it after its handshake.
+        match Box::pin(tls::accept(worker, &watched, &mut client, tcp)).await {
+            Some(secured) => (secured.stream, secured.is_http2),
+            None => return,
+        }
+    } else {
+        (Stream::Tcp(tcp), false)
+    };
+    let wire = Wire::new(stream, BytesMut::new());
+    if is_http2 {
+        return Box::pin(http2::serve(worker, client, watched, wire)).await;
+    }
     serve_http1(worker, client, Http1::new(worker, &watched, wire)).await;
+}
+
+fn is_https(worker: &Worker, port: PortNumber) -> bool {
+    worker
+        .routing()
+        .port(port)
+        .is_some_and(|port| port.protocol == PortProtocol::Https)
 }
 
 /// Reads the PROXY header that a trusted peer sends first. From there on the client it names
@@ -201,10 +222,6 @@ async fn serve_http1(worker: &Rc<Worker>, mut client: Client, http1: Http1) {
 }
 
 /// The client's side of one exchange.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the common variant is the large one, and lives as long as its connection"
-)]
 pub(crate) enum Downstream {
     /// An HTTP/1 connection.
     Http1(Http1),

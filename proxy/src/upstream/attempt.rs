@@ -81,7 +81,7 @@ pub(crate) async fn send(
     loop {
         let endpoint = choose(sending, &tried)?;
         made += 1;
-        let began_ns = began(sending.exchange, made);
+        let began_ns = clock::monotonic_ns();
         sending.exchange.chose_endpoint(endpoint, began_ns);
         timers.begin_attempt();
         let result = attempt(sending, downstream, timers, request, (endpoint, &mut body)).await;
@@ -106,11 +106,7 @@ pub(crate) async fn send(
                 .as_ref()
                 .map_or(outcome, |_| AttemptOutcome::Responded);
         }
-        let ended_ns = match &result {
-            Ok(_) => sending.exchange.last_moment(),
-            Err(_) => clock::monotonic_ns(),
-        };
-        let took_ns = ended_ns.saturating_sub(began_ns);
+        let took_ns = clock::monotonic_ns().saturating_sub(began_ns);
         sending.exchange.attempted(outcome, took_ns);
         if next == Next::GiveUp {
             return result.map(|answered| Sent { answered, body });
@@ -133,15 +129,6 @@ pub(crate) async fn send(
             };
             timers.race(waiting).await?;
         }
-    }
-}
-
-/// When an attempt begins. Between the request's head and the first nothing is waited for.
-fn began(exchange: &Exchange, made: u32) -> u64 {
-    if made == 1 {
-        exchange.last_moment()
-    } else {
-        clock::monotonic_ns()
     }
 }
 

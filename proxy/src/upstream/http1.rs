@@ -78,7 +78,7 @@ impl Http1 {
         self.keeps_alive
             && !self.is_deaf
             && self.encoder.is_none()
-            && self.wire.out.is_empty()
+            && self.wire.is_flushed()
             && self.wire.read.is_empty()
             && self.body.as_ref().is_some_and(BodyDecoder::is_done)
     }

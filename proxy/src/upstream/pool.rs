@@ -6,7 +6,6 @@ use crate::config::Limits;
 use crate::worker::Worker;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::net::SocketAddr;
 
 /// Connections with equal keys may carry each other's requests.
@@ -16,44 +15,6 @@ pub(crate) struct Key {
     pub(crate) address: SocketAddr,
     /// The hash of the TLS settings; 0: plain.
     pub(crate) tls: u64,
-}
-
-/// Endpoints come from configuration, so their hash needs no secret; it is asked for twice in
-/// every request, so it is cheap.
-#[derive(Clone, Copy, Debug, Default)]
-struct KeyHasher(u64);
-
-impl KeyHasher {
-    fn mix(&mut self, number: u64) {
-        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-        self.0 = (self.0.rotate_left(23) ^ number).wrapping_mul(ODD);
-    }
-}
-
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for piece in bytes.chunks(8) {
-            let mut number = [0; 8];
-            number[..piece.len()].copy_from_slice(piece);
-            self.mix(u64::from_le_bytes(number));
-        }
-    }
-
-    fn write_u16(&mut self, number: u16) {
-        self.mix(number.into());
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.mix(number.into());
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.mix(number);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
-    }
 }
 
 struct Unused {
@@ -67,7 +28,7 @@ const TICKS_PER_SWEEP: u32 = 10;
 /// The unused connections of one worker, by endpoint.
 #[derive(Default)]
 pub(crate) struct Pool {
-    unused: RefCell<HashMap<Key, Vec<Unused>, BuildHasherDefault<KeyHasher>>>,
+    unused: RefCell<HashMap<Key, Vec<Unused>>>,
     ticks: Cell<u32>,
 }
 

@@ -8,6 +8,7 @@ pub(crate) use run::{Message, Started, start};
 
 use crate::buffers::Buffers;
 use crate::config::Config;
+use crate::tls::Tls;
 use crate::totals::WorkerTotals;
 use crate::upstream::{Connections, Pool};
 use crate::watch::Watch;
@@ -30,6 +31,7 @@ pub(crate) struct PortNumber(pub(crate) u32);
 pub(crate) struct Routing {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) ports: Vec<(PortNumber, Arc<Port>)>,
+    pub(crate) tls: Arc<Tls>,
 }
 
 impl Routing {
@@ -59,10 +61,10 @@ pub(crate) struct Worker {
     pub(crate) retries: crate::retry::Budget,
     /// Copies of requests in flight.
     pub(crate) mirrors: Cell<usize>,
+    /// TLS handshakes with clients in progress.
+    pub(crate) handshakes: Cell<usize>,
     routing: RefCell<Rc<Routing>>,
     now_ms: Cell<u64>,
-    /// Wall time minus `CLOCK_MONOTONIC`, as of the last tick.
-    wall_offset_ns: Cell<u64>,
     connections: Cell<u64>,
     open: Cell<usize>,
     draining: Cell<bool>,
@@ -76,7 +78,6 @@ impl Worker {
         publisher: Publisher,
         totals: Arc<WorkerTotals>,
     ) -> Self {
-        let now = clock::now();
         let balancer = RefCell::new(Balancer::new(usize::from(number), config.workers));
         Self {
             number,
@@ -91,9 +92,9 @@ impl Worker {
             random: RefCell::new(fastrand::Rng::new()),
             retries: crate::retry::Budget::default(),
             mirrors: Cell::new(0),
+            handshakes: Cell::new(0),
             routing: RefCell::default(),
-            now_ms: Cell::new(now.monotonic_ns / 1_000_000),
-            wall_offset_ns: Cell::new(now.wall_ns.wrapping_sub(now.monotonic_ns)),
+            now_ms: Cell::new(clock::monotonic_ns() / 1_000_000),
             connections: Cell::new(0),
             open: Cell::new(0),
             draining: Cell::new(false),
@@ -116,23 +117,10 @@ impl Worker {
         self.now_ms() + u64::try_from(after.as_millis()).unwrap_or(u64::MAX / 2)
     }
 
-    /// This moment, from one clock: how far wall time is ahead is looked up once a tick.
-    pub(crate) fn read_clock(&self) -> Now {
-        let monotonic_ns = clock::monotonic_ns();
-        self.now_ms.set(monotonic_ns / 1_000_000);
-        let wall_ns = monotonic_ns.wrapping_add(self.wall_offset_ns.get());
-        Now {
-            monotonic_ns,
-            wall_ns,
-        }
-    }
-
     /// Reads both clocks, and sets the coarse one.
-    fn tick_clock(&self) -> Now {
+    pub(crate) fn read_clock(&self) -> Now {
         let now = clock::now();
         self.now_ms.set(now.monotonic_ns / 1_000_000);
-        let ahead_ns = now.wall_ns.wrapping_sub(now.monotonic_ns);
-        self.wall_offset_ns.set(ahead_ns);
         now
     }
 

@@ -141,7 +141,7 @@ async fn tick(worker: Rc<Worker>) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        let now = worker.tick_clock();
+        let now = worker.read_clock();
         worker
             .watch
             .tick(now, |event| worker.publisher.publish(event));

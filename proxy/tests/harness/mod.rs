@@ -61,7 +61,7 @@ pub struct Gateway {
     pub address: SocketAddr,
     pub events: Events,
     pub trigger: DrainTrigger,
-    names: Names,
+    pub names: Names,
     bus: Bus,
     stop: Arc<AtomicBool>,
 }
@@ -74,6 +74,12 @@ impl Gateway {
 
     /// With these routes on one listener for any host.
     pub async fn start(config: Config, routes: Vec<Route>) -> Self {
+        let at = "127.0.0.1:0".parse().expect("an address");
+        Self::serve(config, |names| snapshot(names, at, routes)).await
+    }
+
+    /// With a snapshot of one port, made under the gateway's own names.
+    pub async fn serve(config: Config, make: impl FnOnce(&Names) -> Arc<Snapshot>) -> Self {
         let (bus, mut pipeline) = Bus::new(BusConfig::default());
         let events = Events::default();
         pipeline.attach(Box::new(events.clone()));
@@ -83,8 +89,7 @@ impl Gateway {
         let (trigger, watch) = drain::channel();
         let proxy = Proxy::start(config, &bus, watch).expect("workers start");
         let names = Names::default();
-        let snapshot = snapshot(&names, "127.0.0.1:0".parse().expect("an address"), routes);
-        let applied = proxy.apply(snapshot).await;
+        let applied = proxy.apply(make(&names)).await;
         let PortState::Serving(address) = applied.ports[0].1 else {
             panic!("{:?}", applied.ports);
         };
@@ -176,7 +181,8 @@ fn snapshot(names: &Names, address: SocketAddr, routes: Vec<Route>) -> Arc<Snaps
     })
 }
 
-fn backend(names: &Names, at: usize, route: &Route) -> Arc<Backend> {
+/// The backend of a route, numbered.
+pub fn backend(names: &Names, at: usize, route: &Route) -> Arc<Backend> {
     let name = names.backends.intern(BackendName {
         namespace: "default".to_owned(),
         service: format!("service-{at}"),
@@ -211,7 +217,8 @@ fn backend(names: &Names, at: usize, route: &Route) -> Arc<Backend> {
     })
 }
 
-fn rule(names: &Names, at: usize, route: Route, backend: &Arc<Backend>) -> RuleEntry {
+/// The rule of a route, numbered.
+pub fn rule(names: &Names, at: usize, route: Route, backend: &Arc<Backend>) -> RuleEntry {
     let kind = if route.is_grpc {
         RouteKind::Grpc
     } else {
