@@ -21,8 +21,8 @@ async fn a_hello_byte_by_byte_is_as_good_as_one() {
     tcp.set_nodelay(true).expect("the socket lives");
     let trust = Arc::new(trusting(&[leaf(&made)]));
     let client = Client::over(Dribbling(tcp), "a.test", &trust).await;
-    let client = client.expect("a handshake");
-    assert_eq!(client.certificate(), leaf(&made));
+    let mut client = client.expect("a handshake");
+    assert_eq!(client.get("a.test", "/").await, (200, "hello".to_owned()));
 }
 
 #[tokio::test]

@@ -82,9 +82,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Sends a GET and reads its answer: status and body.
     pub async fn get(&mut self, host: &str, path: &str) -> (u16, String) {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-        in_time("sending", self.stream.write_all(request.as_bytes()))
-            .await
-            .expect("the proxy reads");
+        // Written is not sent: TLS keeps what the socket would not take.
+        let sending = async {
+            self.stream.write_all(request.as_bytes()).await?;
+            self.stream.flush().await
+        };
+        in_time("sending", sending).await.expect("the proxy reads");
         in_time("an answer", self.answer()).await
     }
 
