@@ -1,6 +1,6 @@
 //! The data plane: takes a connection, finds a route in the current snapshot, forwards the request.
 //! Knows nothing of Kubernetes. Modules are listed in the order a request meets them; the life of
-//! one request is told by [`request`].
+//! one request is told by `request`.
 
 #![forbid(unsafe_code)]
 

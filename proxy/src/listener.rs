@@ -2,9 +2,10 @@
 //! address (`SO_REUSEPORT`), so that the kernel spreads connections over the workers. An address
 //! that another process holds is an error, not a silent share.
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 
 /// Connections that wait to be accepted, per socket.
 const BACKLOG: i32 = 4096;
@@ -29,6 +30,26 @@ pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListe
         sockets.push(listener);
     }
     Ok(sockets)
+}
+
+/// Takes no new handshake from now on: a client that begins one hears nothing and tries again,
+/// and by then is refused, or meets another socket of the address. Handshakes that have begun end
+/// as usual. Closing a socket without this resets clients whose handshake ends at that moment.
+pub(crate) fn refuse_new(listener: &impl AsFd) -> io::Result<()> {
+    // Classic BPF over the TCP header: of the flags (byte 13) SYN without ACK is dropped.
+    const LOAD_BYTE: u16 = 0x30;
+    const AND: u16 = 0x54;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    const SYN: u32 = 0x02;
+    const SYN_ACK: u32 = 0x12;
+    SockRef::from(listener).attach_filter(&[
+        SockFilter::new(LOAD_BYTE, 0, 0, 13),
+        SockFilter::new(AND, 0, 0, SYN_ACK),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ])
 }
 
 fn socket(address: SocketAddr) -> io::Result<Socket> {

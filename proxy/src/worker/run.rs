@@ -3,9 +3,9 @@
 
 use super::{PortNumber, Routing, Worker};
 use crate::config::Config;
-use crate::connection;
 use crate::totals::WorkerTotals;
 use crate::watch::TICK;
+use crate::{connection, listener};
 use rauta_core::bus::Publisher;
 use rauta_core::drain::{DrainWatch, Mode};
 use rauta_schemas::{Address, ConnectionEvent, ConnectionReason, Event, FourTuple, ListenerId};
@@ -14,7 +14,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -222,13 +221,23 @@ async fn accept(
             Err(_) => {}
         }
     }
-    std::future::poll_fn(|cx| {
-        while let Poll::Ready(Ok((tcp, peer))) = listener.poll_accept(cx) {
-            admit(&worker, number, tcp, peer);
+    if let Err(error) = listener::refuse_new(&listener) {
+        tracing::warn!(%error, "a closing socket still takes handshakes; some may be reset");
+    }
+    // Handshakes that had begun end within a round trip.
+    let ended = tokio::time::sleep(TICK);
+    tokio::pin!(ended);
+    loop {
+        tokio::select! {
+            biased;
+            accepted = listener.accept() => {
+                if let Ok((tcp, peer)) = accepted {
+                    admit(&worker, number, tcp, peer);
+                }
+            }
+            () = &mut ended => break,
         }
-        Poll::Ready(())
-    })
-    .await;
+    }
     drop((listener, closing));
     if worker.is_draining() && worker.open.get() == 0 {
         worker.all_closed.notify_one();

@@ -288,8 +288,8 @@ async fn make(
     })
 }
 
-/// Waits for the answer to a PING. The backend's SETTINGS come before it, so that from then on it is
-/// known how many streams there is room for: a request put behind too many would wait for them.
+/// Waits for the answer to a PING. The backend's SETTINGS come before it, so that from then on it
+/// is known how many streams there is room for: a request put behind too many would wait for them.
 async fn greet(watched: &Watched, deadline_ms: u64, mut ping: PingPong) -> Result<(), ProxyError> {
     let sent = ping.send_ping(Ping::opaque());
     sent.map_err(|_| ProxyError::ConnectFailed)?;
