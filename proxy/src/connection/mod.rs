@@ -222,6 +222,10 @@ async fn serve_http1(worker: &Rc<Worker>, mut client: Client, http1: Http1) {
 }
 
 /// The client's side of one exchange.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per connection, moved a few times; a box would be an allocation per connection"
+)]
 pub(crate) enum Downstream {
     /// An HTTP/1 connection.
     Http1(Http1),

@@ -189,7 +189,8 @@ async fn a_response_that_breaks_off_never_ends_cleanly() {
 async fn a_backend_that_is_not_there_or_speaks_something_else() {
     let http1 = Origin::playing(vec![
         Step::send("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"),
-        Step::Request,
+        // Closing with unread bytes would reset, and a reset may overtake the answer.
+        Step::AwaitEnd,
     ])
     .await;
     let unbound = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
