@@ -178,13 +178,13 @@ impl ProxyError {
             Self::BackendCut
             | Self::BackendHttp2
             | Self::BackendReset
-            | Self::BackendTls
             | Self::BadResponse(_)
             | Self::BadResponseBody(_)
             | Self::StaleConnection
             | Self::TooManyInterim
             | Self::UnaskedUpgrade => StatusCode::BAD_GATEWAY,
-            Self::ConnectFailed
+            Self::BackendTls
+            | Self::ConnectFailed
             | Self::ConnectRefused
             | Self::NoEndpoint
             | Self::Overload
@@ -306,7 +306,7 @@ mod tests {
             504,
             false,
         ),
-        (BackendTls, Side::Backend, Reason::BackendTls, 502, true),
+        (BackendTls, Side::Backend, Reason::BackendTls, 503, true),
         (
             BadBody(BodyError::ChunkSize),
             Side::Client,

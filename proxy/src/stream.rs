@@ -134,7 +134,8 @@ impl Stream {
         let _already_gone = self.tcp().set_zero_linger();
     }
 
-    fn tcp(&self) -> &TcpStream {
+    /// The socket underneath.
+    pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Tcp(tcp) => tcp,
             Self::Tls(tls) => tls.get_ref().0,

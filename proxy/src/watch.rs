@@ -6,8 +6,10 @@ use crate::record::Record;
 use rauta_core::clock::Now;
 use rauta_schemas::{Event, HttpProgressEvent};
 use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 /// How often the worker looks: the precision of every deadline here.
@@ -48,6 +50,24 @@ impl Watched {
     /// Has the deadline passed?
     pub(crate) fn is_expired(&self) -> bool {
         self.expired.get()
+    }
+
+    /// The future's result, or `late` where the deadline that is armed passes first.
+    pub(crate) async fn until_expired<T, E>(
+        &self,
+        late: E,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let mut late = Some(late);
+        let mut future = pin!(future);
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Pending if self.is_expired() => match late.take() {
+                Some(late) => Poll::Ready(Err(late)),
+                None => Poll::Pending,
+            },
+            polled => polled,
+        })
+        .await
     }
 
     /// A new exchange begins: its first progress event is due at the age that detectors expect.

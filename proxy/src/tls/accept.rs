@@ -11,9 +11,9 @@ use rauta_schemas::ConnectionReason;
 use rustls::ServerConfig;
 use rustls::server::{Accepted, Acceptor};
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
@@ -48,7 +48,7 @@ pub(crate) async fn accept(
         Some(_handshaking) => {
             watched.arm(worker.deadline(worker.config.limits.handshake));
             let shaking = shake(worker, client, tcp);
-            let result = until_expired(watched, shaking).await;
+            let result = watched.until_expired(Failure::Handshake, shaking).await;
             watched.disarm();
             result
         }
@@ -91,18 +91,6 @@ impl Drop for Handshaking<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }
-}
-
-async fn until_expired<T>(
-    watched: &Watched,
-    shaking: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let mut shaking = pin!(shaking);
-    poll_fn(|cx| match shaking.as_mut().poll(cx) {
-        Poll::Pending if watched.is_expired() => Poll::Ready(Err(Failure::Handshake)),
-        polled => polled,
-    })
-    .await
 }
 
 async fn shake(

@@ -35,7 +35,8 @@ impl Keys {
     }
 }
 
-fn build(certificate: &Certificate) -> Result<CertifiedKey, String> {
+/// Reads a certificate with its key.
+pub(super) fn build(certificate: &Certificate) -> Result<CertifiedKey, String> {
     let chain: Vec<_> = certificate
         .chain
         .iter()

@@ -4,7 +4,9 @@
 
 mod accept; // a worker's handshake with a client
 mod built; // the settings of one snapshot, and what is kept between snapshots
+mod client; // a backend's settings, and a worker's handshake with it
 mod keys; // certificates with their keys
+mod names; // a backend's certificate, by one of several names
 mod server; // a listener's settings, and which of its certificates a client sees
 
 pub(crate) use accept::accept;

@@ -10,12 +10,9 @@ use crate::worker::Worker;
 use rauta_core::clock;
 use rauta_routing::{Backend, BackendProtocol, Endpoint};
 use rauta_schemas::{EndpointEvent, EndpointTransition, Event};
-use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 use tokio::net::{TcpSocket, TcpStream};
 
 /// A connection to `endpoint`: one that is there and sound, or a new one.
@@ -25,37 +22,31 @@ pub(crate) async fn acquire(
     backend: &Backend,
     endpoint: &Endpoint,
 ) -> Result<Upstream, ProxyError> {
-    if backend.tls.is_some() {
-        // Plain text must never take the place of TLS that was asked for.
-        return Err(ProxyError::BackendTls);
-    }
     if backend.protocol == BackendProtocol::Http2 {
         let http2 = http2::acquire(worker, watched, backend, endpoint).await?;
         return Ok(Upstream::Http2(Box::new(http2)));
     }
-    let key = Key {
-        address: endpoint.address,
-        tls: 0,
-    };
+    let key = Key::new(backend, endpoint);
     if let Some(connection) = worker.pool.take(&key) {
         worker.totals.upstream_reused.add(1);
         return Ok(Upstream::Http1(connection));
     }
-    let tcp = dial(worker, watched, backend, endpoint).await?;
+    let stream = dial(worker, watched, backend, endpoint).await?;
     worker.totals.upstream_connected.add(1);
-    let local = tcp.local_addr().ok();
-    let http1 = Http1::new(key, Stream::Tcp(tcp), local);
+    let local = stream.tcp().local_addr().ok();
+    let http1 = Http1::new(key, stream, local);
     Ok(Upstream::Http1(Box::new(http1)))
 }
 
-/// A new connection to `endpoint`, whose health its success or failure decides.
+/// A new connection to `endpoint`, with TLS where the backend has it; its success or failure
+/// decides on the endpoint's health.
 pub(super) async fn dial(
     worker: &Worker,
     watched: &Watched,
     backend: &Backend,
     endpoint: &Endpoint,
-) -> Result<TcpStream, ProxyError> {
-    let connected = connect(worker, watched, endpoint.address).await;
+) -> Result<Stream, ProxyError> {
+    let connected = connect(worker, watched, backend, endpoint.address).await;
     match &connected {
         Ok(_) if endpoint.health.succeed() => {
             let recovered = EndpointTransition::Recovered;
@@ -77,22 +68,35 @@ pub(super) async fn dial(
 async fn connect(
     worker: &Worker,
     watched: &Watched,
+    backend: &Backend,
     address: SocketAddr,
-) -> Result<TcpStream, ProxyError> {
+) -> Result<Stream, ProxyError> {
     watched.arm(worker.deadline(worker.config.limits.connect));
-    let mut connecting = pin!(open(address));
-    let connected = poll_fn(|cx| {
-        if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
-            return Poll::Ready(connected.map_err(|error| judge(&error)));
+    let opening = async { open(address).await.map_err(|error| judge(&error)) };
+    let opened = watched.until_expired(ProxyError::ConnectTimeout, opening);
+    let connected = match opened.await {
+        Ok(tcp) => {
+            let securing = secure(worker, backend, tcp);
+            watched
+                .until_expired(ProxyError::BackendTls, securing)
+                .await
         }
-        if watched.is_expired() {
-            return Poll::Ready(Err(ProxyError::ConnectTimeout));
-        }
-        Poll::Pending
-    })
-    .await;
+        Err(error) => Err(error),
+    };
     watched.disarm();
     connected
+}
+
+/// Shakes hands where the backend has TLS. Plain text never takes the place of TLS that was asked
+/// for.
+async fn secure(worker: &Worker, backend: &Backend, tcp: TcpStream) -> Result<Stream, ProxyError> {
+    let Some(tls) = &backend.tls else {
+        return Ok(Stream::Tcp(tcp));
+    };
+    let routing = worker.routing();
+    let client = routing.tls.backend(tls, backend.protocol);
+    let client = client.ok_or(ProxyError::BackendTls)?;
+    client.connect(tcp).await.ok_or(ProxyError::BackendTls)
 }
 
 async fn open(address: SocketAddr) -> io::Result<TcpStream> {

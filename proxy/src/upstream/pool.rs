@@ -4,6 +4,7 @@
 use super::Http1;
 use crate::config::Limits;
 use crate::worker::Worker;
+use rauta_routing::{Backend, Endpoint};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -12,9 +13,19 @@ use std::net::SocketAddr;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     /// The endpoint.
-    pub(crate) address: SocketAddr,
-    /// The hash of the TLS settings; 0: plain.
-    pub(crate) tls: u64,
+    address: SocketAddr,
+    /// The hash of the TLS settings; `None`: plain.
+    tls: Option<u64>,
+}
+
+impl Key {
+    /// The key of connections to an endpoint of a backend.
+    pub(crate) fn new(backend: &Backend, endpoint: &Endpoint) -> Self {
+        Self {
+            address: endpoint.address,
+            tls: backend.tls.as_ref().map(|tls| tls.hash),
+        }
+    }
 }
 
 struct Unused {

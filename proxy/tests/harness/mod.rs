@@ -12,9 +12,9 @@ use rauta_core::clock::Now;
 use rauta_core::drain::{self, DrainTrigger};
 use rauta_proxy::{Config, PortState, Proxy};
 use rauta_routing::{
-    Affinity, Backend, BackendProtocol, BackendTarget, Endpoint, EndpointHealth, Filter, Listener,
-    Match, Mirror, PathMatch, Port, PortProtocol, Retry, RouteEntry, RouteTable, Rule, RuleEntry,
-    Snapshot, Timeouts, WeightedBackend,
+    Affinity, Backend, BackendProtocol, BackendTarget, BackendTls, Endpoint, EndpointHealth,
+    Filter, Listener, Match, Mirror, PathMatch, Port, PortProtocol, Retry, RouteEntry, RouteTable,
+    Rule, RuleEntry, Snapshot, Timeouts, WeightedBackend,
 };
 use rauta_schemas::{
     BackendId, BackendName, EndpointName, Event, Families, Family, HttpRequestEvent,
@@ -39,6 +39,8 @@ pub struct Route {
     pub is_grpc: bool,
     /// Do the endpoints speak HTTP/2?
     pub is_http2: bool,
+    /// TLS toward the endpoints.
+    pub tls: Option<Arc<BackendTls>>,
     pub is_invalid: bool,
     /// Where copies go, and how many in a hundred.
     pub mirror: Option<(SocketAddr, u32)>,
@@ -210,7 +212,7 @@ pub fn backend(names: &Names, at: usize, route: &Route) -> Arc<Backend> {
         } else {
             BackendProtocol::Http1
         },
-        tls: None,
+        tls: route.tls.clone(),
         affinity: Affinity::None,
         endpoints: route.endpoints.iter().map(endpoint).collect(),
         maglev: OnceLock::new(),

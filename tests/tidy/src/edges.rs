@@ -82,6 +82,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("regex-automata", &["rauta-routing"]),
     ("rtrb", &["rauta-core"]),
     ("rustls", &["rauta-proxy"]),
+    ("rustls-native-certs", &["rauta-proxy"]),
+    ("rustls-webpki", &["rauta-proxy"]),
     ("tokio-rustls", &["rauta-proxy"]),
 ];
 

@@ -54,7 +54,7 @@ impl Http2 {
     pub(crate) fn start(&mut self, outgoing: &Outgoing) {
         self.is_head_request = outgoing.method == Method::HEAD;
         let is_all = outgoing.body == BodyLength::Empty;
-        let opened = head(outgoing).and_then(|head| {
+        let opened = head(outgoing, self.slot.is_tls()).and_then(|head| {
             let opened = self.slot.requests().send_request(head, is_all);
             opened.map_err(|error| self.before_response(&error))
         });
@@ -193,9 +193,9 @@ fn is_breach(error: &h2::Error) -> bool {
 }
 
 /// The request's head as HTTP/2 has it.
-fn head(outgoing: &Outgoing) -> Result<Request<()>, ProxyError> {
+fn head(outgoing: &Outgoing, is_tls: bool) -> Result<Request<()>, ProxyError> {
     let mut uri = http::uri::Parts::default();
-    uri.scheme = Some(Scheme::HTTP);
+    uri.scheme = Some(if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
     uri.authority = Some(outgoing.authority.clone());
     uri.path_and_query = Some(outgoing.target.clone());
     let mut headers = outgoing.headers.clone();

@@ -7,7 +7,6 @@ use super::{Http2, Requests};
 use crate::config::Limits;
 use crate::error::ProxyError;
 use crate::http2::{Io, SEND_BUFFER_BYTES, STREAM_WINDOW_BYTES, STREAMS_MAX, Shared};
-use crate::stream::Stream;
 use crate::upstream::connect::dial;
 use crate::upstream::pool::Key;
 use crate::watch::Watched;
@@ -18,9 +17,8 @@ use h2::{Ping, PingPong};
 use rauta_routing::{Backend, Endpoint};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
@@ -101,6 +99,7 @@ impl Drop for Maker<'_> {
 struct Connection {
     requests: Requests,
     local: Option<SocketAddr>,
+    is_tls: bool,
     /// Streams open now.
     open: Cell<u32>,
     is_used: Cell<bool>,
@@ -152,6 +151,11 @@ impl Slot {
         self.connection.local
     }
 
+    /// Does the connection speak TLS?
+    pub(super) fn is_tls(&self) -> bool {
+        self.connection.is_tls
+    }
+
     /// Where streams are opened.
     pub(super) fn requests(&self) -> Requests {
         self.connection.requests.clone()
@@ -173,10 +177,7 @@ pub(crate) async fn acquire(
     backend: &Backend,
     endpoint: &Endpoint,
 ) -> Result<Http2, ProxyError> {
-    let key = Key {
-        address: endpoint.address,
-        tls: 0,
-    };
+    let key = Key::new(backend, endpoint);
     let group = worker.http2.group(&key);
     let deadline = worker.deadline(worker.config.limits.connect);
     loop {
@@ -223,18 +224,14 @@ impl Group {
 
 /// Waits until `told`, or the deadline.
 async fn wait(watched: &Watched, deadline_ms: u64, told: &Notify) -> Result<(), ProxyError> {
-    let mut told = pin!(told.notified());
+    let telling = async {
+        told.notified().await;
+        Ok(())
+    };
     watched.arm(deadline_ms);
-    let result = poll_fn(|cx| {
-        if told.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Ok(()));
-        }
-        if watched.is_expired() {
-            return Poll::Ready(Err(ProxyError::ConnectTimeout));
-        }
-        Poll::Pending
-    })
-    .await;
+    let result = watched
+        .until_expired(ProxyError::ConnectTimeout, telling)
+        .await;
     watched.disarm();
     result
 }
@@ -246,10 +243,10 @@ async fn make(
     endpoint: &Endpoint,
     freed: &Rc<Notify>,
 ) -> Result<Connection, ProxyError> {
-    let tcp = dial(worker, watched, backend, endpoint).await?;
-    let local = tcp.local_addr().ok();
-    keep_alive(&tcp);
-    let io = Io(Shared::new(Stream::Tcp(tcp), BytesMut::new()));
+    let stream = dial(worker, watched, backend, endpoint).await?;
+    let local = stream.tcp().local_addr().ok();
+    keep_alive(stream.tcp());
+    let io = Io(Shared::new(stream, BytesMut::new()));
     let header_list = u32::try_from(worker.config.message.head_bytes).unwrap_or(u32::MAX);
     let shaken = Builder::new()
         .enable_push(false)
@@ -281,6 +278,7 @@ async fn make(
     Ok(Connection {
         requests,
         local,
+        is_tls: backend.tls.is_some(),
         open: Cell::new(0),
         is_used: Cell::new(false),
         idle_since_ms: Cell::new(worker.now_ms()),
@@ -293,13 +291,14 @@ async fn make(
 async fn greet(watched: &Watched, deadline_ms: u64, mut ping: PingPong) -> Result<(), ProxyError> {
     let sent = ping.send_ping(Ping::opaque());
     sent.map_err(|_| ProxyError::ConnectFailed)?;
+    let answered = async {
+        let pong = poll_fn(|cx| ping.poll_pong(cx)).await;
+        pong.map(drop).map_err(|_| ProxyError::ConnectFailed)
+    };
     watched.arm(deadline_ms);
-    let result = poll_fn(|cx| match ping.poll_pong(cx) {
-        Poll::Ready(pong) => Poll::Ready(pong.map_or(Err(ProxyError::ConnectFailed), |_| Ok(()))),
-        Poll::Pending if watched.is_expired() => Poll::Ready(Err(ProxyError::ConnectTimeout)),
-        Poll::Pending => Poll::Pending,
-    })
-    .await;
+    let result = watched
+        .until_expired(ProxyError::ConnectTimeout, answered)
+        .await;
     watched.disarm();
     result
 }
