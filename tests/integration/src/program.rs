@@ -15,8 +15,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The path of the program, built first if it is not up to date: `cargo test` of one package does
-/// not build another's program. All of the workspace is named, as `make test` names it, so that
-/// features are chosen alike and nothing is built twice.
+/// not build another's program. It is built as the test was: with `--release` it is the program that
+/// users get.
 pub fn built() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
@@ -25,9 +25,15 @@ pub fn built() -> PathBuf {
 }
 
 fn build() -> anyhow::Result<PathBuf> {
+    let selection: &[&str] = if cfg!(debug_assertions) {
+        // As `make test` selects, so that features are chosen alike and nothing is built twice.
+        &["--workspace", "--bins", "--tests"]
+    } else {
+        &["--release", "--package", "rauta"]
+    };
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--workspace", "--bins", "--tests"])
-        .args(["--message-format", "json"])
+        .args(["build", "--locked", "--message-format", "json"])
+        .args(selection)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
         .stderr(Stdio::inherit())
         .output()
