@@ -24,6 +24,20 @@ pub fn built() -> PathBuf {
         .clone()
 }
 
+/// What cargo tells a test about its package. Some build scripts (ring's) read these, so a cargo
+/// that inherits them builds all that depends on such a crate anew, and so does the next one that
+/// does not.
+const ABOUT_PACKAGE: [&str; 8] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+    "OUT_DIR",
+];
+
 fn build() -> anyhow::Result<PathBuf> {
     let selection: &[&str] = if cfg!(debug_assertions) {
         // As `make test` selects, so that features are chosen alike and nothing is built twice.
@@ -31,7 +45,11 @@ fn build() -> anyhow::Result<PathBuf> {
     } else {
         &["--release", "--package", "rauta"]
     };
-    let output = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    ABOUT_PACKAGE.iter().for_each(|name| {
+        cargo.env_remove(name);
+    });
+    let output = cargo
         .args(["build", "--locked", "--message-format", "json"])
         .args(selection)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
