@@ -63,6 +63,27 @@ async fn a_malformed_request_is_refused_told_and_its_connection_closed() {
 }
 
 #[tokio::test]
+async fn a_later_request_is_refused_like_a_first_one() {
+    let origin = Origin::saying("ok").await;
+    let config = limited(|limits| limits.head = Duration::from_millis(200));
+    let gateway = Gateway::start(config, vec![Route::to(&[&origin])]).await;
+    let second = [("GET / HTTP/1.1\r\n\r\n", 400), ("GET / HTTP/1.1\r\n", 408)];
+    for (count, (request, status)) in second.into_iter().enumerate() {
+        let mut client = gateway.client().await;
+        assert_eq!(client.ask(GET).await.status(), 200);
+        assert_eq!(client.ask(request).await.status(), status, "{request}");
+        assert!(client.is_closed().await, "{request}");
+        let event = gateway
+            .events
+            .responses(2 * count + 2)
+            .await
+            .remove(2 * count + 1);
+        let told = (event.status, event.outcome, event.side);
+        assert_eq!(told, (status, Outcome::Answered, Side::Client), "{request}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_waits_for_100_gets_the_backends() {
     let script = vec![
         Step::Head,

@@ -126,6 +126,9 @@ impl Http1 {
         } else {
             limits.head
         };
+        // A head that is refused is answered like any other, whatever went before it.
+        self.is_started = false;
+        self.has_begun = false;
         let mut start = None;
         let mut scan = HeadScan::default();
         let mut is_drain_seen = false;
@@ -197,8 +200,6 @@ impl Http1 {
 
     fn begin(&mut self, request: &Request) {
         self.is_used = true;
-        self.is_started = false;
-        self.has_begun = false;
         self.persists = request.keep_alive && !self.worker.is_draining();
         self.version = request.version;
         self.is_head = request.method == http::Method::HEAD;
