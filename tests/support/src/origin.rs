@@ -17,6 +17,12 @@ pub enum Step {
     Head,
     /// Reads this many bytes and keeps them as a body of its own.
     Bytes(usize),
+    /// Reads to the end of the proxy's sending and keeps that as a body of its own.
+    Rest,
+    /// Keeps what has come so far as a body of its own, without waiting for more.
+    SoFar,
+    /// Reads HTTP/2 frames, the preface before the first, until one of this kind has come.
+    Frame(u8),
     /// Sends bytes.
     Send(Vec<u8>),
     /// Goes on when the test says so: [`Origin::go_on`].
@@ -202,13 +208,23 @@ async fn play(mut stream: TcpStream, script: &Script, state: &State) {
             }
             Step::Bytes(count) => {
                 let body = reader.exactly(&mut stream, *count).await;
-                keep(
-                    state,
-                    Message {
-                        head: String::new(),
-                        body,
-                    },
-                );
+                keep_body(state, body);
+            }
+            Step::Rest => {
+                while reader.fill(&mut stream).await {}
+                keep_body(state, std::mem::take(&mut reader.buffer));
+            }
+            Step::SoFar => {
+                let mut piece = vec![0; 64 * 1024];
+                // Nothing to read, and nothing more to read, are the same here.
+                let count = stream.try_read(&mut piece).unwrap_or(0);
+                reader.buffer.extend_from_slice(&piece[..count]);
+                keep_body(state, std::mem::take(&mut reader.buffer));
+            }
+            Step::Frame(kind) => {
+                if !reader.frame(&mut stream, *kind).await {
+                    return;
+                }
             }
             Step::Send(bytes) => {
                 if stream.write_all(bytes).await.is_err() {
@@ -231,6 +247,11 @@ async fn play(mut stream: TcpStream, script: &Script, state: &State) {
             Step::Again => at = 0,
         }
     }
+}
+
+fn keep_body(state: &State, body: Vec<u8>) {
+    let head = String::new();
+    keep(state, Message { head, body });
 }
 
 fn keep(state: &State, message: Message) {

@@ -1,5 +1,6 @@
 //! Cuts HTTP/1 messages out of a byte stream, naively: tests know what they sent.
 
+use crate::http2::{Frame, PREFACE};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// One message as it came.
@@ -97,6 +98,26 @@ impl Reader {
         while self.buffer.len() < count && self.fill(stream).await {}
         let count = count.min(self.buffer.len());
         self.buffer.drain(..count).collect()
+    }
+
+    /// HTTP/2 frames until one of `kind`; false if the stream ended before it.
+    pub(crate) async fn frame(&mut self, stream: &mut (impl AsyncRead + Unpin), kind: u8) -> bool {
+        loop {
+            let head = self.exactly(stream, Frame::HEAD).await;
+            if PREFACE.starts_with(&head) && head.len() == Frame::HEAD {
+                self.exactly(stream, PREFACE.len() - Frame::HEAD).await;
+                continue;
+            }
+            let Some((frame, length)) = Frame::parse(&head) else {
+                return false;
+            };
+            if self.exactly(stream, length).await.len() < length {
+                return false;
+            }
+            if frame.kind == kind {
+                return true;
+            }
+        }
     }
 
     /// The body that `head` announces. `is_request`: without framing there is none.
