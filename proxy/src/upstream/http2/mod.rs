@@ -27,6 +27,8 @@ use std::task::{Context, Poll, ready};
 pub(crate) struct Http2 {
     slot: Slot,
     is_head_request: bool,
+    /// Can the response have no body, by its status or the request's method?
+    is_bodiless: bool,
     response: Option<ResponseFuture>,
     sender: Option<Sender>,
     body: Option<Receiver>,
@@ -39,6 +41,7 @@ impl Http2 {
         Self {
             slot,
             is_head_request: false,
+            is_bodiless: false,
             response: None,
             sender: None,
             body: None,
@@ -117,6 +120,7 @@ impl Http2 {
         let response = response.map_err(|error| self.before_response(&error))?;
         let (parts, stream) = response.into_parts();
         let announces_only = self.is_head_request || parts.status == StatusCode::NOT_MODIFIED;
+        self.is_bodiless = announces_only || parts.status == StatusCode::NO_CONTENT;
         let length = match content_length(&parts.headers) {
             _ if stream.is_end_stream() && !announces_only => Ok(Some(0)),
             length => length,
@@ -157,6 +161,13 @@ impl Http2 {
     ) -> Poll<Result<Option<Frame>, ProxyError>> {
         let body = self.body.as_mut().ok_or(ProxyError::Internal)?;
         let frame = ready!(body.poll_frame(cx));
+        if let Ok(Some(Frame::Data(data))) = &frame
+            && self.is_bodiless
+            && !data.is_empty()
+        {
+            // Nobody may get it: the response is whole, and what is left of the stream is reset.
+            return Poll::Ready(Ok(None));
+        }
         Poll::Ready(frame.map_err(|fault| match fault {
             Fault::Body(error) => ProxyError::BadResponseBody(error),
             Fault::Stream(error) if is_breach(&error) => ProxyError::BackendHttp2,
