@@ -2,8 +2,9 @@
 
 use crate::in_time;
 use crate::read::{Message, Reader};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// One connection to the proxy.
@@ -103,6 +104,21 @@ impl RawClient {
     /// Does the connection end now, without another byte?
     pub async fn is_closed(&mut self) -> bool {
         self.rest().await.is_empty()
+    }
+
+    /// Reads to the end of the connection: was it reset, rather than closed?
+    pub async fn is_reset(&mut self) -> bool {
+        let mut piece = vec![0; 64 * 1024];
+        let end = async {
+            loop {
+                match self.stream.read(&mut piece).await {
+                    Ok(0) => return false,
+                    Ok(_) => {}
+                    Err(error) => return error.kind() == ErrorKind::ConnectionReset,
+                }
+            }
+        };
+        in_time("the connection's end", end).await
     }
 
     /// Closes the sending side.

@@ -19,6 +19,8 @@ pub mod kind {
     pub const SETTINGS: u8 = 4;
     /// PUSH_PROMISE
     pub const PUSH: u8 = 5;
+    /// PING
+    pub const PING: u8 = 6;
     /// GOAWAY
     pub const GOAWAY: u8 = 7;
     /// WINDOW_UPDATE
@@ -262,6 +264,22 @@ impl FrameClient {
         let (mut frame, length) = Frame::parse(&head)?;
         frame.payload = self.raw.bytes(length).await;
         (frame.payload.len() == length).then_some(frame)
+    }
+
+    /// Reads the status that `stream` is answered with, after all interim ones.
+    ///
+    /// # Panics
+    /// When none comes.
+    pub async fn status(&mut self, stream: u32) -> u16 {
+        loop {
+            let frame = self.frame().await.expect("a response");
+            if (frame.kind, frame.stream) == (kind::HEADERS, stream) {
+                let status = status(&frame.payload).expect("a response's status");
+                if status >= 200 {
+                    return status;
+                }
+            }
+        }
     }
 
     /// Reads until `stream` has ended.

@@ -1,5 +1,6 @@
 //! A backend that plays a script: what it reads it keeps, what it sends is the test's to say.
 
+use crate::http2::{frame, kind};
 use crate::read::{Message, Reader};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +24,8 @@ pub enum Step {
     SoFar,
     /// Reads HTTP/2 frames, the preface before the first, until one of this kind has come.
     Frame(u8),
+    /// Reads HTTP/2 frames until a PING has come, and answers it.
+    Pong,
     /// Sends bytes.
     Send(Vec<u8>),
     /// Goes on when the test says so: [`Origin::go_on`].
@@ -222,7 +225,16 @@ async fn play(mut stream: TcpStream, script: &Script, state: &State) {
                 keep_body(state, std::mem::take(&mut reader.buffer));
             }
             Step::Frame(kind) => {
-                if !reader.frame(&mut stream, *kind).await {
+                if reader.frame(&mut stream, *kind).await.is_none() {
+                    return;
+                }
+            }
+            Step::Pong => {
+                let Some(payload) = reader.frame(&mut stream, kind::PING).await else {
+                    return;
+                };
+                let pong = frame(kind::PING, 1, 0, &payload);
+                if stream.write_all(&pong).await.is_err() {
                     return;
                 }
             }

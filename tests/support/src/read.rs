@@ -100,22 +100,25 @@ impl Reader {
         self.buffer.drain(..count).collect()
     }
 
-    /// HTTP/2 frames until one of `kind`; false if the stream ended before it.
-    pub(crate) async fn frame(&mut self, stream: &mut (impl AsyncRead + Unpin), kind: u8) -> bool {
+    /// HTTP/2 frames until one of `kind`, and what that holds; `None` if the stream ended before.
+    pub(crate) async fn frame(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        kind: u8,
+    ) -> Option<Vec<u8>> {
         loop {
             let head = self.exactly(stream, Frame::HEAD).await;
             if PREFACE.starts_with(&head) && head.len() == Frame::HEAD {
                 self.exactly(stream, PREFACE.len() - Frame::HEAD).await;
                 continue;
             }
-            let Some((frame, length)) = Frame::parse(&head) else {
-                return false;
-            };
-            if self.exactly(stream, length).await.len() < length {
-                return false;
+            let (frame, length) = Frame::parse(&head)?;
+            let payload = self.exactly(stream, length).await;
+            if payload.len() < length {
+                return None;
             }
             if frame.kind == kind {
-                return true;
+                return Some(payload);
             }
         }
     }
