@@ -91,6 +91,11 @@ impl Receiver {
         Poll::Ready(Ok(Some(Frame::Trailers(trailers))))
     }
 
+    /// Has the whole body come, and was it handed out?
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.has_trailers_read || self.stream.is_end_stream()
+    }
+
     fn count(&mut self, bytes: u64) -> Result<(), Fault> {
         if let Some(left) = self.left {
             let rest = left.checked_sub(bytes);

@@ -1,11 +1,13 @@
 //! HTTP/2 from the client, HTTP/1 to the backend.
 
-use crate::harness::Gateway;
+use crate::harness::{Gateway, config};
 use crate::peer::{Client, answer, get, post};
 use bytes::Bytes;
+use h2::Reason;
 use http::{HeaderMap, HeaderValue};
 use rauta_schemas::{AttemptOutcome, HttpVersion, Outcome, Side};
-use rauta_test_support::{Origin, Step};
+use rauta_test_support::{Origin, Step, in_time};
+use std::future::poll_fn;
 
 #[tokio::test]
 async fn both_protocols_are_served_on_one_port() {
@@ -137,11 +139,44 @@ async fn a_response_that_breaks_off_is_reset_never_ended() {
     let error = crate::peer::try_answer(response)
         .await
         .expect_err("a broken-off response");
-    assert_eq!(error.reason(), Some(h2::Reason::INTERNAL_ERROR));
+    assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR));
     let told = gateway.events.response().await;
     assert_eq!(
         (told.outcome, told.side),
         (Outcome::Truncated, Side::Backend)
     );
     assert_eq!(client.ask(get("/")).await.status(), 204);
+}
+
+#[tokio::test]
+async fn an_early_answer_ends_its_stream_with_what_little_is_left_of_the_request() {
+    let origin = Origin::saying("hello").await;
+    let gateway = Gateway::to(&origin).await;
+    let mut client = Client::connect(gateway.address).await;
+    let (response, mut body) = client.open(post("/a/../b"), false).await;
+    assert_eq!(answer(response).await.status(), 400);
+    // Had the stream been reset, the reset would have come before this.
+    assert_eq!(client.ask(get("/")).await.text(), "hello");
+    let late = body.send_data(Bytes::from_static(b"abc"), true);
+    late.expect("the stream was not reset");
+    assert_eq!(client.ask(get("/")).await.text(), "hello");
+}
+
+#[tokio::test]
+async fn an_early_answer_does_not_wait_for_a_long_request() {
+    let gateway = Gateway::start(config(), Vec::new()).await;
+    let mut client = Client::connect(gateway.address).await;
+    let mut announced = post("/");
+    let fields = announced.headers_mut();
+    fields.insert("content-length", HeaderValue::from_static("65537"));
+    let (_, mut body) = client.open(announced, false).await;
+    let reset = in_time("a reset", poll_fn(|cx| body.poll_reset(cx))).await;
+    assert_eq!(reset.expect("a reason"), Reason::NO_ERROR);
+
+    let (response, mut body) = client.open(post("/"), false).await;
+    assert_eq!(answer(response).await.status(), 404);
+    let sent = body.send_data(Bytes::from(vec![0; 65537]), false);
+    sent.expect("an open stream");
+    let reset = in_time("a reset", poll_fn(|cx| body.poll_reset(cx))).await;
+    assert_eq!(reset.expect("a reason"), Reason::NO_ERROR);
 }

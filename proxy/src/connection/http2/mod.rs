@@ -207,6 +207,9 @@ impl Serving<'_> {
             let mut downstream = Downstream::Http2(Box::new(http2));
             let head = head.map_err(HeadFault::Refused);
             request::handle(&worker, &mut client, &mut downstream, start, head).await;
+            if let Downstream::Http2(http2) = &mut downstream {
+                http2.end_exchange(&worker).await;
+            }
             match downstream.has_begun() {
                 true => Left::Answered,
                 false => Left::TakenBack,

@@ -11,9 +11,14 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
-use rauta_http1::{Request, strip_response_hop_by_hop};
+use rauta_http1::{BodyLength, Request, strip_response_hop_by_hop};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+/// How long an unread request body is thrown away.
+const DISCARD: Duration = Duration::from_secs(5);
 
 /// A stream, with the state of its exchange.
 pub(crate) struct Http2 {
@@ -32,6 +37,8 @@ pub(crate) struct Http2 {
     is_finished: bool,
     /// Does the client wait for 100 before it sends its body?
     awaits_continue: bool,
+    /// The body's length, where the client told it.
+    declared: Option<u64>,
 }
 
 impl Http2 {
@@ -55,6 +62,10 @@ impl Http2 {
             is_bodiless: false,
             is_finished: false,
             awaits_continue: request.is_some_and(|request| request.expect_continue),
+            declared: request.and_then(|request| match request.body {
+                BodyLength::Length(bytes) => Some(bytes),
+                BodyLength::Empty | BodyLength::Chunked | BodyLength::Unknown => None,
+            }),
         }
     }
 
@@ -172,8 +183,40 @@ impl Http2 {
         self.is_finished = false;
     }
 
+    /// After a whole response: throws away what little is left of the request's body. A stream
+    /// given up before its body's end is reset, which takes nothing back (RFC 9113 section 8.1),
+    /// but clients are known (curl 7.88) that drop the response then.
+    pub(crate) async fn end_exchange(&mut self, worker: &Worker) {
+        let limits = &worker.config.limits;
+        let is_long = self.declared.is_some_and(|all| all > limits.discard_bytes);
+        let is_answered = self.is_finished && self.sender.is_some();
+        if !is_answered || self.body.is_at_end() || self.awaits_continue || is_long {
+            return;
+        }
+        let mut left = limits.discard_bytes;
+        let watched = Rc::clone(&self.watched);
+        watched.arm(worker.deadline(limits.progress.min(DISCARD)));
+        poll_fn(|cx| {
+            loop {
+                if watched.is_expired() {
+                    return Poll::Ready(());
+                }
+                let Ok(Some(frame)) = ready!(self.poll_body(cx)) else {
+                    return Poll::Ready(());
+                };
+                match left.checked_sub(frame.len() as u64) {
+                    Some(rest) => left = rest,
+                    None => return Poll::Ready(()),
+                }
+            }
+        })
+        .await;
+        watched.disarm();
+    }
+
     /// See [`super::Downstream::abort`].
     pub(crate) fn abort(&mut self) {
+        self.is_finished = false;
         match &mut self.sender {
             Some(sender) => sender.reset(Reason::INTERNAL_ERROR),
             None => self.respond.send_reset(Reason::CANCEL),
