@@ -1,8 +1,12 @@
 //! What the Gateway API's examples refer to but do not bring: Services with endpoints, Secrets and
 //! ConfigMaps, in a temporary folder of each test. Routes and Gateways stay the examples' own.
 
+use anyhow::Context;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+};
 use std::fmt::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use tempfile::TempDir;
@@ -40,7 +44,7 @@ const AUTHORITIES: &[&str] = &[
     "default/foo-example-com-ca-cert",
 ];
 
-/// The names that the one certificate of an overlay is good for.
+/// The names that each certificate of an overlay is good for.
 const NAMES: [&str; 4] = [
     "*.example.com",
     "example.com",
@@ -48,42 +52,39 @@ const NAMES: [&str; 4] = [
     "*.foo.com",
 ];
 
+/// The file with the certificate that signed all others.
+const AUTHORITY: &str = "authority.pem";
+
 /// A folder with what the examples refer to.
 #[derive(Debug)]
 pub struct Overlay {
     folder: TempDir,
-    endpoints: [u8; 3],
-    certificate: Vec<u8>,
+    network: [u8; 3],
+    /// Held as long as the network is ours.
+    _reserved: TcpListener,
 }
 
 impl Overlay {
     /// Writes the folder, with endpoints on loopback addresses that no other test has.
     ///
     /// # Errors
-    /// Where the certificate or the files cannot be made.
+    /// Where no addresses are left, or the certificates or the files cannot be made.
     pub fn new() -> anyhow::Result<Self> {
-        static LAST: AtomicU8 = AtomicU8::new(0);
-        let [.., high, low] = std::process::id().to_be_bytes();
-        let own = LAST.fetch_add(1, Ordering::Relaxed) % 50;
-        // The last octet is the Service's; the count and the process's id fill what is left.
-        let endpoints = [127, 40 + own, high ^ low];
+        let (network, reserved) = reserve()?;
         let folder = tempfile::tempdir()?;
-        let [first, second, third] = endpoints;
+        let [first, second, third] = network;
         let place = format!("{first}.{second}.{third}.");
-        std::fs::write(
-            folder.path().join("services.yaml"),
-            SERVICES.replace(PLACE, &place),
-        )?;
-        let made = rcgen::generate_simple_self_signed(NAMES.map(str::to_owned))?;
-        let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-        std::fs::write(
-            folder.path().join("certificates.yaml"),
-            certificates(&chain, &key)?,
-        )?;
+        let services = SERVICES.replace(PLACE, &place);
+        std::fs::write(folder.path().join("services.yaml"), services)?;
+        let authority = authority()?;
+        let mut made = String::new();
+        certificates(&mut made, &authority)?;
+        std::fs::write(folder.path().join("certificates.yaml"), made)?;
+        std::fs::write(folder.path().join(AUTHORITY), authority.pem())?;
         Ok(Self {
             folder,
-            endpoints,
-            certificate: made.cert.der().to_vec(),
+            network,
+            _reserved: reserved,
         })
     }
 
@@ -92,9 +93,17 @@ impl Overlay {
         self.folder.path()
     }
 
-    /// The certificate that all of its Secrets hold, as DER.
-    pub fn certificate(&self) -> &[u8] {
-        &self.certificate
+    /// A PEM file with the certificate that signed those of all Secrets. Theirs have the Secret's
+    /// `namespace/name` as the subject's common name.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join(AUTHORITY)
+    }
+
+    /// Where Gateways may listen: a network of loopback addresses, and its first address.
+    pub fn gateways(&self) -> (String, IpAddr) {
+        let [first, second, third] = self.network;
+        let network = format!("{first}.{second}.{third}.128/25");
+        (network, IpAddr::from([first, second, third, 129]))
     }
 
     /// Adds a file.
@@ -107,41 +116,86 @@ impl Overlay {
         Ok(file)
     }
 
+    /// The Services, `namespace/name`, each with where its endpoint is.
+    pub fn endpoints(&self) -> Vec<(String, SocketAddr)> {
+        let [first, second, third] = self.network;
+        let slices = SERVICES.split("kind: EndpointSlice").skip(1);
+        let endpoints = slices.filter_map(|slice| {
+            let name = between(slice, "  name: ", "-1\n")?;
+            let namespace = between(slice, "  namespace: ", "\n")?;
+            let last = between(slice, PLACE, "]")?.parse().ok()?;
+            let address = SocketAddr::from(([first, second, third, last], PORT));
+            Some((format!("{namespace}/{name}"), address))
+        });
+        endpoints.collect()
+    }
+
     /// Where the endpoint of a Service is, `namespace/name`.
     pub fn endpoint(&self, service: &str) -> Option<SocketAddr> {
-        let (namespace, name) = service.split_once('/')?;
-        let slice = format!("  name: {name}-1\n  namespace: {namespace}\n");
-        let (_, after) = SERVICES.split_once(&slice)?;
-        let (_, after) = after.split_once(PLACE)?;
-        let (last, _) = after.split_once(']')?;
-        let [first, second, third] = self.endpoints;
-        Some(SocketAddr::from((
-            [first, second, third, last.parse().ok()?],
-            PORT,
-        )))
+        let mut endpoints = self.endpoints().into_iter();
+        endpoints.find_map(|(name, address)| (name == service).then_some(address))
     }
 }
 
-fn certificates(chain: &str, key: &str) -> Result<String, std::fmt::Error> {
-    let mut text = String::new();
-    for (namespace, name) in SECRETS.iter().filter_map(|id| id.split_once('/')) {
+/// A network that no other overlay has, in this process or another: whoever listens at its last
+/// address holds it.
+fn reserve() -> anyhow::Result<([u8; 3], TcpListener)> {
+    static LAST: AtomicU8 = AtomicU8::new(0);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let mut tried = std::iter::repeat_with(|| {
+        let own = LAST.fetch_add(1, Ordering::Relaxed) % 50;
+        let network @ [first, second, third] = [127, 40 + own, high ^ low];
+        let last = SocketAddr::from(([first, second, third, 254], PORT));
+        Some((network, TcpListener::bind(last).ok()?))
+    });
+    let found = tried.by_ref().take(50).flatten().next();
+    found.context("loopback has no network left for an overlay")
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    let (_, after) = text.split_once(start)?;
+    after.split_once(end).map(|(found, _)| found)
+}
+
+/// What clients and the gateway trust.
+fn authority() -> anyhow::Result<CertifiedIssuer<'static, KeyPair>> {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "the overlay's authority");
+    Ok(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?)
+}
+
+fn certificates(
+    text: &mut String,
+    authority: &CertifiedIssuer<'static, KeyPair>,
+) -> anyhow::Result<()> {
+    for id in SECRETS {
+        let (namespace, name) = id.split_once('/').context("namespace/name")?;
+        let mut params = CertificateParams::new(NAMES.map(str::to_owned))?;
+        params.distinguished_name.push(DnType::CommonName, *id);
+        let key = KeyPair::generate()?;
+        let made = params.signed_by(&key, authority)?;
         write!(
             text,
             "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
              type: kubernetes.io/tls\nstringData:\n{}{}",
-            block("tls.crt", chain),
-            block("tls.key", key)
+            block("tls.crt", &made.pem()),
+            block("tls.key", &key.serialize_pem())
         )?;
     }
-    for (namespace, name) in AUTHORITIES.iter().filter_map(|id| id.split_once('/')) {
+    for id in AUTHORITIES {
+        let (namespace, name) = id.split_once('/').context("namespace/name")?;
         write!(
             text,
             "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
              data:\n{}",
-            block("ca.crt", chain)
+            block("ca.crt", &authority.pem())
         )?;
     }
-    Ok(text)
+    Ok(())
 }
 
 /// A literal block of YAML, indented as a field of a top-level mapping.

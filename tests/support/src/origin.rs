@@ -28,6 +28,8 @@ pub enum Step {
     Pong,
     /// Sends bytes.
     Send(Vec<u8>),
+    /// Answers with 200, this name in a field `served-by`, and the last request as it was read.
+    Echo(String),
     /// Goes on when the test says so: [`Origin::go_on`].
     Wait,
     /// Waits for the end of the proxy's sending.
@@ -82,6 +84,15 @@ impl Origin {
             "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"
         ))
         .await
+    }
+
+    /// Answers each request at this address with the request and the name of who it reached.
+    ///
+    /// # Panics
+    /// When the address is taken.
+    pub async fn echoing_at(address: SocketAddr, name: &str) -> Self {
+        let script = vec![Step::Request, Step::Echo(name.to_owned()), Step::Again];
+        Self::playing_at(address, vec![script]).await
     }
 
     /// Plays one script on every connection.
@@ -192,21 +203,17 @@ async fn accept(listener: TcpListener, scripts: Vec<Script>, state: Arc<State>) 
 
 async fn play(mut stream: TcpStream, script: &Script, state: &State) {
     let mut reader = Reader::default();
+    let mut last = Message::default();
     let mut at = 0;
     while let Some(step) = script.get(at) {
         at += 1;
         match step {
             Step::Request | Step::Head => {
-                let Some(head) = reader.head(&mut stream).await else {
+                let is_whole = matches!(step, Step::Request);
+                let Some(message) = request(&mut reader, &mut stream, is_whole).await else {
                     return;
                 };
-                let mut message = Message {
-                    head,
-                    body: Vec::new(),
-                };
-                if matches!(step, Step::Request) {
-                    reader.body(&mut stream, &mut message, true).await;
-                }
+                last.clone_from(&message);
                 keep(state, message);
             }
             Step::Bytes(count) => {
@@ -243,6 +250,11 @@ async fn play(mut stream: TcpStream, script: &Script, state: &State) {
                     return;
                 }
             }
+            Step::Echo(name) => {
+                if stream.write_all(&echo(name, &last)).await.is_err() {
+                    return;
+                }
+            }
             Step::Wait => state.go_on.notified().await,
             Step::AwaitEnd => while reader.fill(&mut stream).await {},
             Step::EndSending => {
@@ -261,9 +273,32 @@ async fn play(mut stream: TcpStream, script: &Script, state: &State) {
     }
 }
 
+/// A request's head, with its body if it is to be read whole.
+async fn request(reader: &mut Reader, stream: &mut TcpStream, is_whole: bool) -> Option<Message> {
+    let mut message = Message {
+        head: reader.head(stream).await?,
+        body: Vec::new(),
+    };
+    if is_whole {
+        reader.body(stream, &mut message, true).await;
+    }
+    Some(message)
+}
+
 fn keep_body(state: &State, body: Vec<u8>) {
     let head = String::new();
     keep(state, Message { head, body });
+}
+
+/// A response with the request as plain text.
+fn echo(name: &str, request: &Message) -> Vec<u8> {
+    let length = request.head.len() + request.body.len();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nserved-by: {name}\r\ncontent-type: text/plain\r\n\
+         content-length: {length}\r\n\r\n{}",
+        request.head
+    );
+    [head.as_bytes(), &request.body].concat()
 }
 
 fn keep(state: &State, message: Message) {
