@@ -34,7 +34,8 @@ run: tools ## Run the gateway: make run ARGS="--manifests DIR"
 	@$(CARGO) run --release --locked --package rauta -- run $(ARGS)
 
 .PHONY: test
-test: tools ## Run all tests; installs what they need where it may
+test: ## Run all tests; installs what they need where it may
+	@tests/tools.sh test
 	$(CARGO) test --workspace --locked --no-fail-fast $(ARGS)
 
 .PHONY: bench
@@ -46,7 +47,8 @@ bench: ## CPU per request beside HAProxy, nginx and Envoy, and what bus and look
 	$(BUILD)/release/rauta-bench run --rauta $(BUILD)/release/rauta $(ARGS)
 
 .PHONY: soak
-soak: tools ## The long proofs at full size (minutes)
+soak: ## The long proofs at full size (minutes)
+	@tests/tools.sh test
 	RAUTA_SOAK=1 $(CARGO) test --locked --release --package rauta-integration -- --nocapture $(ARGS)
 
 .PHONY: lint

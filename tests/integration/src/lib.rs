@@ -4,14 +4,14 @@
 
 mod http; // a byte-exact client of few lines
 mod manifests; // folders of manifests
-mod module; // the Gateway API's published examples
+mod module; // the Gateway API's published examples, and grpcurl
 mod overlay; // what these examples refer to
 mod program; // the built program and a running one
 mod scale; // how large the long proofs are
 
 pub use http::{Answer, get, request};
 pub use manifests::{Manifests, route, service};
-pub use module::gateway_api;
+pub use module::{gateway_api, grpcurl};
 pub use overlay::Overlay;
 pub use program::{Rauta, built};
 pub use scale::scaled;

@@ -1,41 +1,93 @@
-//! Fetches the Gateway API's own module, so that its examples are read as they were published and
-//! never copied. It trusts nothing but the module's checksum; it does not build any of its Go.
+//! Fetches Go modules into the user's cache: the Gateway API's own, so that its examples are read
+//! as they were published and never copied, and grpcurl, which is built there. Nothing is trusted
+//! but a module's checksum.
 
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The module, as `go` names it.
-const MODULE: &str = "sigs.k8s.io/gateway-api";
+struct Module {
+    /// As `go` names it.
+    path: &'static str,
+    version: &'static str,
+    /// What its content hashes to, as `go.sum` files write it.
+    sum: &'static str,
+}
 
 /// The version whose rules RAUTA follows.
-const VERSION: &str = "v1.7.0";
+const GATEWAY_API: Module = Module {
+    path: "sigs.k8s.io/gateway-api",
+    version: "v1.7.0",
+    sum: "h1:duVnm7nO6oXfMMUWfcDoBph47CYR/ME3NGxccOVglaY=",
+};
 
-/// What the module's content hashes to, as `go.sum` files write it.
-const SUM: &str = "h1:duVnm7nO6oXfMMUWfcDoBph47CYR/ME3NGxccOVglaY=";
+/// The last version that Go 1.19 builds.
+const GRPCURL: Module = Module {
+    path: "github.com/fullstorydev/grpcurl",
+    version: "v1.9.1",
+    sum: "h1:YxX1aCcCc4SDBQfj9uoWcTLe8t4NWrZe1y+mk83BQgo=",
+};
 
-/// The folder of the module's unpacked files, fetched first if this machine has it not yet.
+/// What of it is built: the client, and the server that it is tested with itself.
+const GRPCURL_PROGRAMS: [&str; 2] = ["cmd/grpcurl", "internal/testing/cmd/testserver"];
+
+/// The folder of the Gateway API's unpacked files, fetched first if this machine has it not yet.
 ///
 /// # Errors
 /// One line that says what is missing: `go`, the network, `unzip`, or the expected content.
 pub fn gateway_api() -> anyhow::Result<PathBuf> {
+    let Module { path, version, .. } = GATEWAY_API;
+    cached(&format!("gateway-api@{version}"), |aside| {
+        unzip(&download(&GATEWAY_API, aside)?, aside)?;
+        Ok(aside.join(format!("{path}@{version}")))
+    })
+}
+
+/// The folder with the programs `grpcurl` and `testserver`, built first if this machine has them
+/// not yet.
+///
+/// # Errors
+/// One line that says what is missing: `go`, the network, or the expected content.
+pub fn grpcurl() -> anyhow::Result<PathBuf> {
+    let Module { path, version, .. } = GRPCURL;
+    cached(&format!("grpcurl@{version}"), |aside| {
+        download(&GRPCURL, aside)?;
+        let programs = aside.join("programs");
+        let output = go(aside)
+            .args(["install", "-trimpath"])
+            .args(GRPCURL_PROGRAMS.map(|program| format!("{path}/{program}@{version}")))
+            .env("GOBIN", &programs)
+            .env("CGO_ENABLED", "0")
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "{path} {version} cannot be built: {}",
+            said.trim()
+        );
+        Ok(programs)
+    })
+}
+
+/// A folder of that name in the cache, made aside and renamed, so that it is always whole.
+fn cached(
+    name: &str,
+    make: impl FnOnce(&Path) -> anyhow::Result<PathBuf>,
+) -> anyhow::Result<PathBuf> {
     let modules = cache()?.join("rauta").join("modules");
-    let name = format!("gateway-api@{VERSION}");
-    let unpacked = modules.join(&name);
-    if unpacked.is_dir() {
-        return Ok(unpacked);
+    let place = modules.join(name);
+    if place.is_dir() {
+        return Ok(place);
     }
     std::fs::create_dir_all(&modules)?;
-    // Unpacked aside and renamed, so that a folder of that name is always whole.
     let aside = tempfile::tempdir_in(&modules)?;
-    unzip(&download(aside.path())?, aside.path())?;
-    let whole = aside.path().join(format!("{MODULE}@{VERSION}"));
-    if let Err(error) = std::fs::rename(&whole, &unpacked) {
+    let whole = make(aside.path())?;
+    if let Err(error) = std::fs::rename(&whole, &place) {
         // Another test was first.
-        ensure!(unpacked.is_dir(), "{}: {error}", unpacked.display());
+        ensure!(place.is_dir(), "{}: {error}", place.display());
     }
-    Ok(unpacked)
+    Ok(place)
 }
 
 #[expect(
@@ -50,16 +102,23 @@ fn cache() -> anyhow::Result<PathBuf> {
     Ok(Path::new(&home).join(".cache"))
 }
 
-/// Downloads the module's zip and tells where it is.
-fn download(folder: &Path) -> anyhow::Result<PathBuf> {
-    let output = Command::new("go")
-        .args(["mod", "download", "-json", &format!("{MODULE}@{VERSION}")])
-        // Away from any go.mod, and with the toolchain at hand: nothing is built here.
+/// Go, away from any `go.mod`, and with the toolchain at hand.
+fn go(folder: &Path) -> Command {
+    let mut command = Command::new("go");
+    command
         .current_dir(folder)
         .env("GOFLAGS", "-mod=mod")
-        .env("GOTOOLCHAIN", "local")
+        .env("GOTOOLCHAIN", "local");
+    command
+}
+
+/// Downloads a module's zip and tells where it is.
+fn download(module: &Module, folder: &Path) -> anyhow::Result<PathBuf> {
+    let Module { path, version, sum } = module;
+    let output = go(folder)
+        .args(["mod", "download", "-json", &format!("{path}@{version}")])
         .output()
-        .context("go cannot be started: install Go (Debian: golang-go) to read the examples")?;
+        .context("go cannot be started: install Go (Debian: golang-go) to fetch test material")?;
     // A Go older than the module asks for reports that as an error, beside the zip it fetched.
     let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     let Some(zip) = told["Zip"].as_str() else {
@@ -67,11 +126,11 @@ fn download(folder: &Path) -> anyhow::Result<PathBuf> {
             || String::from_utf8_lossy(&output.stderr).into_owned(),
             str::to_owned,
         );
-        bail!("{MODULE} {VERSION} cannot be downloaded: {}", reason.trim());
+        bail!("{path} {version} cannot be downloaded: {}", reason.trim());
     };
     ensure!(
-        told["Sum"] == SUM,
-        "{MODULE} {VERSION} is not what was published: its sum is {}, not {SUM}",
+        told["Sum"] == *sum,
+        "{path} {version} is not what was published: its sum is {}, not {sum}",
         told["Sum"]
     );
     Ok(zip.into())
