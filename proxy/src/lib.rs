@@ -9,6 +9,7 @@ mod proxy; // the control side: snapshots in, sums out
 mod totals; // counters with one writer each
 
 mod connection; // one task per client connection; HTTP/1 and HTTP/2 toward the client
+mod date; // when a response was made
 mod error;
 mod fields; // what RAUTA says about the request to the backend
 mod filter; // request and response filters, one file each

@@ -95,13 +95,13 @@ async fn begin(
     let received = received(client, place.port, &request, prefix_len);
     let mut later = Later::default();
     if let Some(answer) = filter::on_request(&rule.filters, &received, &mut outgoing, &mut later) {
-        respond::answer(downstream, exchange, &answer)?;
+        respond::answer(worker, downstream, exchange, answer)?;
         return Ok(Begun::Answered);
     }
     let (share, backend) = choose_backend(worker, rule, place.routing)?;
     exchange.chose_backend(backend.id());
     if let Some(answer) = filter::on_request(&share.filters, &received, &mut outgoing, &mut later) {
-        respond::answer(downstream, exchange, &answer)?;
+        respond::answer(worker, downstream, exchange, answer)?;
         return Ok(Begun::Answered);
     }
 
@@ -123,6 +123,9 @@ async fn begin(
     let mut sent = upstream::send(&sending, downstream, &mut timers, &outgoing, copies).await?;
 
     let response = &mut sent.answered.response;
+    if !response.status.is_informational() {
+        worker.stamp(&mut response.headers);
+    }
     filter::on_response(
         [&rule.filters, &share.filters],
         &later,
@@ -195,7 +198,7 @@ async fn conclude(
         return exchange.fails(error, false, is_begun);
     }
     downstream.take_back();
-    let answered = respond::error(downstream, exchange, error, asked);
+    let answered = respond::error(worker, downstream, exchange, error, asked);
     let is_answered = answered.is_ok() && respond::flush(worker, downstream).await.is_ok();
     exchange.fails(error, is_answered, false);
 }

@@ -37,10 +37,12 @@ pub(crate) fn start(downstream: &mut Downstream, exchange: &Exchange, response: 
 
 /// Puts a filter's answer, which has no body, in place of a response.
 pub(crate) fn answer(
+    worker: &Worker,
     downstream: &mut Downstream,
     exchange: &Exchange,
-    answer: &Answer,
+    mut answer: Answer,
 ) -> Result<(), ProxyError> {
+    worker.stamp(&mut answer.headers);
     exchange.responds(answer.status, &answer.headers);
     downstream.start(answer.status, &answer.headers, Some(0));
     downstream.finish()
@@ -48,6 +50,7 @@ pub(crate) fn answer(
 
 /// Puts what `error` means to the client in place of a response.
 pub(crate) fn error(
+    worker: &Worker,
     downstream: &mut Downstream,
     exchange: &Exchange,
     error: ProxyError,
@@ -59,6 +62,7 @@ pub(crate) fn error(
         downstream.close_after();
     }
     let mut headers = HeaderMap::new();
+    worker.stamp(&mut headers);
     if error == ProxyError::Overload {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }

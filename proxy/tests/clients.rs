@@ -84,6 +84,38 @@ async fn a_later_request_is_refused_like_a_first_one() {
 }
 
 #[tokio::test]
+async fn every_final_response_says_when_it_was_made() {
+    let silent = Origin::saying("ok").await;
+    let made = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let telling = Origin::answering(format!(
+        "HTTP/1.1 200 OK\r\ndate: {made}\r\ncontent-length: 0\r\n\r\n"
+    ))
+    .await;
+    let at = |path: &str, origin| Route {
+        path: path.to_owned(),
+        ..Route::to(&[origin])
+    };
+    let routes = vec![at("/silent", &silent), at("/telling", &telling)];
+    let gateway = Gateway::start(config(), routes).await;
+    let mut client = gateway.client().await;
+    for (path, status) in [("/silent", 200), ("/telling", 200), ("/none", 404)] {
+        let response = client
+            .ask(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
+            .await;
+        assert_eq!(response.status(), status, "{path}");
+        let dates = response.all("date");
+        let [date] = dates[..] else {
+            panic!("{path}: {dates:?}");
+        };
+        assert_eq!((date.len(), date.ends_with(" GMT")), (29, true), "{path}");
+        // A backend knows best.
+        assert_eq!(date == made, path == "/telling", "{path}");
+    }
+    let refused = client.ask("GET / HTTP/1.1\r\n\r\n").await;
+    assert_eq!((refused.status(), refused.all("date").len()), (400, 1));
+}
+
+#[tokio::test]
 async fn a_client_that_waits_for_100_gets_the_backends() {
     let script = vec![
         Step::Head,

@@ -8,10 +8,12 @@ pub(crate) use run::{Message, Started, start};
 
 use crate::buffers::Buffers;
 use crate::config::Config;
+use crate::date::Date;
 use crate::tls::Tls;
 use crate::totals::WorkerTotals;
 use crate::upstream::{Connections, Pool};
 use crate::watch::Watch;
+use http::HeaderMap;
 use rauta_core::bus::Publisher;
 use rauta_core::clock::{self, Now};
 use rauta_routing::{Balancer, Port, Snapshot};
@@ -65,6 +67,8 @@ pub(crate) struct Worker {
     pub(crate) handshakes: Cell<usize>,
     routing: RefCell<Rc<Routing>>,
     now_ms: Cell<u64>,
+    wall_ns: Cell<u64>,
+    date: Date,
     connections: Cell<u64>,
     open: Cell<usize>,
     draining: Cell<bool>,
@@ -78,6 +82,7 @@ impl Worker {
         publisher: Publisher,
         totals: Arc<WorkerTotals>,
     ) -> Self {
+        let now = clock::now();
         let balancer = RefCell::new(Balancer::new(usize::from(number), config.workers));
         Self {
             number,
@@ -94,7 +99,9 @@ impl Worker {
             mirrors: Cell::new(0),
             handshakes: Cell::new(0),
             routing: RefCell::default(),
-            now_ms: Cell::new(clock::monotonic_ns() / 1_000_000),
+            now_ms: Cell::new(now.monotonic_ns / 1_000_000),
+            wall_ns: Cell::new(now.wall_ns),
+            date: Date::new(),
             connections: Cell::new(0),
             open: Cell::new(0),
             draining: Cell::new(false),
@@ -121,7 +128,13 @@ impl Worker {
     pub(crate) fn read_clock(&self) -> Now {
         let now = clock::now();
         self.now_ms.set(now.monotonic_ns / 1_000_000);
+        self.wall_ns.set(now.wall_ns);
         now
+    }
+
+    /// Says when a response was made, where it does not say so itself.
+    pub(crate) fn stamp(&self, headers: &mut HeaderMap) {
+        self.date.stamp(self.wall_ns.get(), headers);
     }
 
     /// Has the worker been asked to stop?
