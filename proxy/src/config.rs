@@ -116,6 +116,14 @@ pub struct Limits {
     pub mirrors_per_worker: usize,
 }
 
+impl Limits {
+    /// After how long a peer that acknowledges nothing has vanished. Never before it may be called
+    /// stalled: a peer that takes nothing acknowledges nothing, either.
+    pub(crate) fn vanished(&self) -> Duration {
+        self.progress.max(Duration::from_secs(60))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

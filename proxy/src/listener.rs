@@ -2,17 +2,22 @@
 //! address (`SO_REUSEPORT`), so that the kernel spreads connections over the workers. An address
 //! that another process holds is an error, not a silent share.
 
-use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 /// Connections that wait to be accepted, per socket.
 const BACKLOG: i32 = 4096;
 
 /// Binds `address` once for each of `count` workers. With port 0 all get the port that the first
-/// was given.
-pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+/// was given. A client that acknowledges nothing for the time of `vanished` is gone.
+pub(crate) fn bind(
+    address: SocketAddr,
+    count: usize,
+    vanished: Duration,
+) -> io::Result<Vec<TcpListener>> {
     // Sockets that share an address may do so with another process of the same user. One that
     // does not share fails while anyone listens there, so it is tried first.
     let probe = socket(address)?;
@@ -23,6 +28,7 @@ pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListe
     for _ in 0..count {
         let socket = socket(address)?;
         socket.set_reuse_port(true)?;
+        notice_vanished(&socket, vanished)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         let listener = TcpListener::from(socket);
@@ -52,6 +58,17 @@ pub(crate) fn refuse_new(listener: &impl AsFd) -> io::Result<()> {
     ])
 }
 
+/// Has the kernel end connections whose peer has vanished without a word. Accepted sockets take
+/// this over from the one that listens, so that it costs a connection nothing.
+fn notice_vanished(socket: &Socket, after: Duration) -> io::Result<()> {
+    // Half of the time in silence, the rest for probes.
+    let probes = TcpKeepalive::new()
+        .with_time(after / 2)
+        .with_interval(after / 6);
+    socket.set_tcp_keepalive(&probes)?;
+    socket.set_tcp_user_timeout(Some(after))
+}
+
 fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -72,18 +89,33 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
 mod tests {
     use super::*;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
     #[test]
     fn every_worker_gets_a_socket_of_the_same_address() {
-        let sockets = bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), 3, MINUTE).unwrap();
         let addresses: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
         assert_eq!(addresses.len(), 3);
         assert!(addresses.iter().all(|address| *address == addresses[0]));
     }
 
     #[test]
+    fn accepted_connections_end_when_their_peer_vanishes() {
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), 1, MINUTE).unwrap();
+        let _client = std::net::TcpStream::connect(sockets[0].local_addr().unwrap()).unwrap();
+        // The listener does not block, and the connection is complete.
+        let (accepted, _) = sockets[0].accept().unwrap();
+        let accepted = SockRef::from(&accepted);
+        assert_eq!(accepted.tcp_user_timeout().unwrap(), Some(MINUTE));
+        assert!(accepted.keepalive().unwrap());
+        let probing = accepted.tcp_keepalive_time().unwrap();
+        assert!(probing < MINUTE, "{probing:?}");
+    }
+
+    #[test]
     fn an_address_that_is_taken_is_an_error_even_where_its_holder_would_share() {
-        let held = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
-        let error = bind(held[0].local_addr().unwrap(), 1).unwrap_err();
+        let held = bind("127.0.0.1:0".parse().unwrap(), 1, MINUTE).unwrap();
+        let error = bind(held[0].local_addr().unwrap(), 1, MINUTE).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 }

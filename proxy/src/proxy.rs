@@ -78,6 +78,8 @@ struct Control {
     /// worker's time.
     retired: Vec<Arc<Snapshot>>,
     tls: tls::Builder,
+    /// After how long a client that acknowledges nothing is gone.
+    vanished: Duration,
 }
 
 struct Bound {
@@ -100,6 +102,7 @@ impl Proxy {
             last_number: 0,
             retired: Vec::new(),
             tls: tls::Builder::new().map_err(Error::Tls)?,
+            vanished: config.limits.vanished(),
         };
         let mut workers = Vec::with_capacity(config.workers);
         for number in (0..).take(config.workers) {
@@ -227,7 +230,7 @@ impl Control {
             plan.ports.push((bound.number, Arc::clone(port)));
             return PortState::Serving(bound.address);
         }
-        let (sockets, address) = match bind(port.address, workers) {
+        let (sockets, address) = match bind(port.address, workers, self.vanished) {
             Ok(bound) => bound,
             Err(error) => {
                 return PortState::Failed(format!("cannot listen on {}: {error}", port.address));
@@ -258,8 +261,12 @@ impl Control {
     }
 }
 
-fn bind(address: SocketAddr, workers: usize) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
-    let sockets = listener::bind(address, workers)?;
+fn bind(
+    address: SocketAddr,
+    workers: usize,
+    vanished: Duration,
+) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
+    let sockets = listener::bind(address, workers, vanished)?;
     let given = sockets
         .first()
         .map_or(Ok(address), TcpListener::local_addr)?;

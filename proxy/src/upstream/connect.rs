@@ -10,9 +10,11 @@ use crate::worker::Worker;
 use rauta_core::clock;
 use rauta_routing::{Backend, BackendProtocol, Endpoint};
 use rauta_schemas::{EndpointEvent, EndpointTransition, Event};
+use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 
 /// A connection to `endpoint`: one that is there and sound, or a new one.
@@ -72,7 +74,8 @@ async fn connect(
     address: SocketAddr,
 ) -> Result<Stream, ProxyError> {
     watched.arm(worker.deadline(worker.config.limits.connect));
-    let opening = async { open(address).await.map_err(|error| judge(&error)) };
+    let vanished = worker.config.limits.vanished();
+    let opening = async { open(address, vanished).await.map_err(|error| judge(&error)) };
     let opened = watched.until_expired(ProxyError::ConnectTimeout, opening);
     let connected = match opened.await {
         Ok(tcp) => {
@@ -99,13 +102,15 @@ async fn secure(worker: &Worker, backend: &Backend, tcp: TcpStream) -> Result<St
     client.connect(tcp).await.ok_or(ProxyError::BackendTls)
 }
 
-async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+/// Connects; a backend that then acknowledges nothing for the time of `vanished` is gone.
+async fn open(address: SocketAddr, vanished: Duration) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()
     } else {
         TcpSocket::new_v6()
     }?;
     socket.set_nodelay(true)?;
+    SockRef::from(&socket).set_tcp_user_timeout(Some(vanished))?;
     socket.connect(address).await
 }
 
@@ -139,4 +144,18 @@ fn publish(
         backoff_ms,
         failures,
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_end_when_their_backend_vanishes() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let minute = Duration::from_secs(60);
+        let tcp = open(listener.local_addr().unwrap(), minute).await.unwrap();
+        let timeout = SockRef::from(&tcp).tcp_user_timeout().unwrap();
+        assert_eq!(timeout, Some(minute));
+    }
 }
