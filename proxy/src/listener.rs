@@ -4,7 +4,7 @@
 
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -69,6 +69,12 @@ fn notice_vanished(socket: &Socket, after: Duration) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(after))
 }
 
+/// May the address come later than the listener? A virtual one does that moves between machines, or
+/// one whose interface is not up yet. Loopback is there or never will be.
+fn is_freely_bound(ip: IpAddr) -> bool {
+    !ip.is_loopback() && !ip.is_unspecified()
+}
+
 fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -78,6 +84,12 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     if address.is_ipv6() {
         // `[::]` must not take IPv4 along: a listener there has an address of its own.
         socket.set_only_v6(true)?;
+    }
+    if is_freely_bound(address.ip()) {
+        match address {
+            SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
+            SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
+        }
     }
     // Connections of a process that has just ended must not keep the next one from starting.
     socket.set_reuse_address(true)?;
@@ -97,6 +109,21 @@ mod tests {
         let addresses: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
         assert_eq!(addresses.len(), 3);
         assert!(addresses.iter().all(|address| *address == addresses[0]));
+    }
+
+    #[test]
+    fn an_address_that_is_not_there_yet_is_bound_and_one_of_loopback_must_be() {
+        // Addresses for documentation: no machine has them.
+        for address in ["192.0.2.1:0", "[2001:db8::1]:0"] {
+            let address: SocketAddr = address.parse().unwrap();
+            let sockets = bind(address, 2, MINUTE).unwrap();
+            assert_eq!(sockets[1].local_addr().unwrap().ip(), address.ip());
+        }
+        // `::1` may be missing where IPv6 is off, and then nobody could ever reach it.
+        let loopback: SocketAddr = "[::1]:0".parse().unwrap();
+        assert!(!is_freely_bound(loopback.ip()));
+        assert!(!is_freely_bound("127.0.10.1".parse().unwrap()));
+        assert!(!is_freely_bound("::".parse().unwrap()));
     }
 
     #[test]
