@@ -15,8 +15,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The path of the program, built first if it is not up to date: `cargo test` of one package does
-/// not build another's program. It is built as the test was: with `--release` it is the program that
-/// users get.
+/// not build another's program. It is built as the test was: with `--release` it is the program
+/// that users get.
 pub fn built() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
