@@ -21,7 +21,7 @@ use rauta_core::readiness::{BlockReady, Readiness};
 use rauta_processors::Detection;
 use rauta_proxy::Proxy;
 use rauta_schemas::Names;
-use rauta_sinks::prometheus::{HttpMetrics, Page};
+use rauta_sinks::prometheus::{ChangeMetrics, HttpMetrics, Page};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -92,7 +92,8 @@ impl App {
         // Then the data plane, and last what gives it routes.
         let proxy = Arc::new(Proxy::start(config.proxy.clone(), &bus, watch)?);
         page.add_source(samples::process(Arc::clone(&proxy), bus.clone()));
-        let routing = Routing::start(&config, names.clone(), Arc::clone(&proxy)).await?;
+        let changes = ChangeMetrics::new(page.registry())?;
+        let routing = Routing::start(&config, names.clone(), Arc::clone(&proxy), changes).await?;
         page.add_source(samples::routing(routing.view()));
         let admin = Admin::start(
             config.admin,

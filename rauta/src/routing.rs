@@ -9,6 +9,7 @@ use rauta_gateway_api::{Config as ControllerConfig, Controller};
 use rauta_proxy::{Applied, PortState, Proxy};
 use rauta_routing::Snapshot;
 use rauta_schemas::Names;
+use rauta_sinks::prometheus::ChangeMetrics;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -35,7 +36,6 @@ pub(crate) struct Figures {
     pub(crate) snapshots: u64,
     pub(crate) mistakes: u64,
     pub(crate) generation: u64,
-    pub(crate) apply_seconds: f64,
     pub(crate) ports_failed: usize,
 }
 
@@ -79,6 +79,7 @@ impl Routing {
         config: &Config,
         names: Names,
         proxy: Arc<Proxy>,
+        changes: ChangeMetrics,
     ) -> anyhow::Result<Self> {
         let view = RoutingView::default();
         let (sender, receiver) = mpsc::channel(READINGS);
@@ -98,6 +99,7 @@ impl Routing {
                     Control {
                         controller,
                         proxy,
+                        changes,
                         view: view.clone(),
                     },
                     None,
@@ -110,6 +112,7 @@ impl Routing {
                 let mut control = Control {
                     controller,
                     proxy,
+                    changes,
                     view: view.clone(),
                 };
                 control.take_in(reading);
@@ -123,7 +126,7 @@ impl Routing {
                 (control, Some(watch))
             }
         };
-        let applied = control.publish(Instant::now()).await;
+        let applied = control.publish(None).await;
         if let (Input::Quick { .. }, Some(Applied { ports, .. })) = (&config.input, &applied) {
             for (_, state) in ports {
                 if let PortState::Failed(why) = state {
@@ -166,15 +169,16 @@ impl Routing {
 /// Applies every reading until told to stop.
 async fn follow(mut control: Control, mut messages: mpsc::Receiver<Message>) {
     while let Some(Message::Reading(reading)) = messages.recv().await {
-        let read = Instant::now();
+        let noticed = reading.noticed.map(Instant::from_std);
         control.take_in(reading);
-        control.publish(read).await;
+        control.publish(noticed).await;
     }
 }
 
 struct Control {
     controller: Controller,
     proxy: Arc<Proxy>,
+    changes: ChangeMetrics,
     view: RoutingView,
 }
 
@@ -193,8 +197,9 @@ impl Control {
         self.controller.apply(reading.changes);
     }
 
-    /// Compiles and, if anything changed, waits until every worker serves it.
-    async fn publish(&mut self, read: Instant) -> Option<Applied> {
+    /// Compiles and, if anything changed, waits until every worker serves it. `noticed`: when the
+    /// change was seen, if it is one and not the start.
+    async fn publish(&mut self, noticed: Option<Instant>) -> Option<Applied> {
         // The quick way has compiled already, to find its mistakes.
         let compiled = self.controller.compile();
         let first = self.view.figures().snapshots == 0;
@@ -203,6 +208,9 @@ impl Control {
             Some(snapshot) => Some(self.proxy.apply(Arc::clone(snapshot)).await),
             None => None,
         };
+        if let (Some(noticed), Some(_)) = (noticed, &applied) {
+            self.changes.is_live(noticed.elapsed());
+        }
         if let Some(applied) = &applied {
             self.controller
                 .report(applied.ports.iter().map(report).collect());
@@ -215,7 +223,6 @@ impl Control {
                 let is_failed = |state: &PortState| matches!(state, PortState::Failed(_));
                 seen.figures.snapshots += 1;
                 seen.figures.generation = snapshot.generation;
-                seen.figures.apply_seconds = read.elapsed().as_secs_f64();
                 seen.figures.ports_failed = applied
                     .ports
                     .iter()

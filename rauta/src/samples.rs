@@ -39,11 +39,6 @@ pub(crate) fn routing(view: RoutingView) -> Source {
                 figures.generation as f64,
             ),
             Sample::gauge(
-                "rauta_routing_apply_seconds",
-                "The last change, from reading it to the moment every worker served it, seconds.",
-                figures.apply_seconds,
-            ),
-            Sample::gauge(
                 "rauta_routing_ports_failed",
                 "Ports that could not be bound.",
                 figures.ports_failed as f64,

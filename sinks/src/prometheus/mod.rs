@@ -6,10 +6,12 @@
 //! counted under `route="_dropped"`, so that the sums agree. Labels come from configuration and
 //! closed enums only, never from a request, and the number of series is capped.
 
+mod changes;
 mod http;
 mod page;
 mod series;
 
+pub use changes::ChangeMetrics;
 pub use http::HttpMetrics;
 pub use page::{Page, Sample, Source};
 

@@ -96,6 +96,7 @@ impl FileSource {
             changes: self.store.finish(),
             mistakes: round.mistakes,
             again_in: round.again.map(|at| now.until(at)),
+            noticed: None,
         }
     }
 

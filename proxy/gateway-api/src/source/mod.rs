@@ -14,7 +14,7 @@ mod yaml;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use files::FileSource;
 pub use watch::WatchHandle;
@@ -30,6 +30,8 @@ pub struct Reading {
     pub mistakes: Vec<Mistake>,
     /// When to look again even if nothing happens: something waits for its confirmation.
     pub again_in: Option<Duration>,
+    /// When a watched change was first seen to be complete: its file closed, renamed or removed.
+    pub noticed: Option<Instant>,
 }
 
 /// How much a mistake matters.

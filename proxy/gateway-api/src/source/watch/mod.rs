@@ -1,10 +1,11 @@
 //! Watching the files of a source, so that a change is read as soon as its writer is done.
 //!
 //! ```text
-//! inotify ─► relevant? ─► settle (≤ 20 ms) ─► read ─► deliver ─► watch what was found
+//! inotify ─► relevant? ─► settle (1 to 20 ms) ─► read ─► deliver ─► watch what was found
 //! ```
 //!
-//! A file that is open for writing is not read until it is closed. Whatever events may miss
+//! A file that is open for writing is not read until it is closed. A file that was closed or
+//! renamed is complete, so it waits only for others that change with it. Whatever events may miss
 //! (network file systems, links through far directories) is found by a slow look at all stamps.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -25,6 +26,8 @@ use super::{FileSource, Mistake, Reading, Severity};
 
 /// After an event, wait for this long without another …
 const QUIET: Duration = Duration::from_millis(4);
+/// … for so long if nothing is being written …
+const QUIET_COMPLETE: Duration = Duration::from_millis(1);
 /// … but not longer than this.
 const SETTLE_MAX: Duration = Duration::from_millis(20);
 /// Look at all stamps this often even if nothing happens.
@@ -83,6 +86,7 @@ impl FileSource {
             names: HashMap::new(),
             given: HashSet::new(),
             writing: HashMap::new(),
+            noticed: None,
         };
         let thread = thread::Builder::new()
             .name("rauta-manifests".to_owned())
@@ -128,19 +132,37 @@ struct Watch<F> {
     given: HashSet<PathBuf>,
     /// Files that are open for writing, and when they were last written.
     writing: HashMap<PathBuf, Instant>,
+    /// When the first change that is not delivered yet was seen to be complete.
+    noticed: Option<Instant>,
+}
+
+/// What an event says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// It is of no concern.
+    Nothing,
+    /// It changes, and more may follow.
+    Begun,
+    /// It is as its writer meant it.
+    Complete,
 }
 
 impl<F: FnMut(Reading)> Watch<F> {
     fn run(mut self) {
         let mut first = self.cannot_watch();
+        self.update_watches();
         loop {
-            self.update_watches();
             let now = Moment::now();
             self.writing
                 .retain(|_, written| now.monotonic < *written + WRITER_PATIENCE);
             let mut reading = self.read(now);
             reading.mistakes.splice(0..0, first.take());
             let again_in = reading.again_in;
+            // A change without an event is noticed by the look that finds it.
+            reading.noticed = self.noticed.or(Some(now.monotonic));
+            if !reading.changes.is_empty() || again_in.is_none() {
+                self.noticed = None;
+            }
             if !reading.changes.is_empty() || !reading.mistakes.is_empty() {
                 (self.deliver)(reading);
             }
@@ -203,11 +225,14 @@ impl<F: FnMut(Reading)> Watch<F> {
             }
             match event {
                 Ok(event) => {
-                    if self.note(&event) {
-                        let now = Moment::now().monotonic;
-                        let until = *settle_until.get_or_insert(now + SETTLE_MAX);
-                        deadline = until.min(now + QUIET);
-                    }
+                    let now = Moment::now().monotonic;
+                    let quiet = match self.note(&event, now) {
+                        Told::Nothing => continue,
+                        Told::Complete if self.writing.is_empty() => QUIET_COMPLETE,
+                        Told::Complete | Told::Begun => QUIET,
+                    };
+                    let until = *settle_until.get_or_insert(now + SETTLE_MAX);
+                    deadline = until.min(now + quiet);
                 }
                 Err(RecvTimeoutError::Timeout) => return true,
                 Err(RecvTimeoutError::Disconnected) => return false,
@@ -215,29 +240,33 @@ impl<F: FnMut(Reading)> Watch<F> {
         }
     }
 
-    /// Notes who is writing. Returns whether the event may concern the source.
-    fn note(&mut self, event: &Event) -> bool {
+    /// Notes who is writing, and since when something waits to be read.
+    fn note(&mut self, event: &Event, now: Instant) -> Told {
         if event.need_rescan() || event.paths.is_empty() {
             self.writing.clear();
-            return true;
+            self.noticed.get_or_insert(now);
+            return Told::Complete;
         }
-        let relevant = event.paths.iter().any(|path| self.concerns(path));
-        if !relevant {
-            return false;
+        if !event.paths.iter().any(|path| self.concerns(path)) {
+            return Told::Nothing;
         }
-        for path in &event.paths {
-            match event.kind {
-                EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
-                    self.writing.insert(path.clone(), Moment::now().monotonic);
-                }
-                EventKind::Modify(ModifyKind::Metadata(_))
-                | EventKind::Create(CreateKind::File) => {}
-                _ => {
+        match event.kind {
+            EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
+                let written = event.paths.iter().map(|path| (path.clone(), now));
+                self.writing.extend(written);
+                Told::Begun
+            }
+            EventKind::Modify(ModifyKind::Metadata(_)) | EventKind::Create(CreateKind::File) => {
+                Told::Begun
+            }
+            _ => {
+                for path in &event.paths {
                     self.writing.remove(path);
                 }
+                self.noticed.get_or_insert(now);
+                Told::Complete
             }
         }
-        true
     }
 
     /// Whether a path may be a manifest, a link on the way to one, or a watched directory.

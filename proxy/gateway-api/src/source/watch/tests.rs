@@ -105,6 +105,25 @@ fn a_file_written_in_place_renamed_over_added_and_removed_is_seen() {
 }
 
 #[test]
+fn a_reading_says_since_when_its_change_was_complete() {
+    let watched = Watched::new(&[("a.yaml", &class("a", "one"))]);
+    watched.until("a", "one");
+    let mut file = File::create(watched.path("a.yaml")).unwrap();
+    file.write_all(class("a", "two").as_bytes()).unwrap();
+    let before = Moment::now().monotonic;
+    drop(file);
+    let reading = loop {
+        let reading = watched.readings.recv_timeout(PATIENCE).unwrap();
+        if !reading.changes.is_empty() {
+            break reading;
+        }
+    };
+    let noticed = reading.noticed.unwrap();
+    assert!(before <= noticed && noticed <= Moment::now().monotonic);
+    assert_eq!(told(&reading.changes[0]), "a two");
+}
+
+#[test]
 fn a_file_is_not_read_while_its_writer_has_it_open() {
     let watched = Watched::new(&[
         (
