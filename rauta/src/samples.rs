@@ -3,6 +3,7 @@
 use crate::routing::RoutingView;
 use rauta_core::bus::Bus;
 use rauta_proxy::{Proxy, Totals};
+use rauta_schemas::Family;
 use rauta_sinks::prometheus::{Sample, Source};
 use std::sync::{Arc, Weak};
 
@@ -51,7 +52,7 @@ fn bus_samples(bus: &Bus) -> Vec<Sample> {
     let stats = bus.stats();
     let mut samples = Vec::new();
     for lane in &stats.lanes {
-        for ((family, published), (_, dropped)) in lane.published.iter().zip(lane.dropped.iter()) {
+        for family in Family::ALL {
             let of = |sample: Sample| {
                 sample
                     .label("lane", &*lane.name)
@@ -60,18 +61,17 @@ fn bus_samples(bus: &Bus) -> Vec<Sample> {
             samples.push(of(Sample::counter(
                 "rauta_bus_published_total",
                 "Events handed to the bus, dropped ones included.",
-                published,
+                lane.published[family],
             )));
             samples.push(of(Sample::counter(
                 "rauta_bus_lane_dropped_total",
                 "Events dropped because their lane was full.",
-                dropped,
+                lane.dropped[family],
             )));
         }
     }
     for subscriber in &stats.subscribers {
-        let figures = subscriber.delivered.iter().zip(subscriber.dropped.iter());
-        for ((family, delivered), (_, dropped)) in figures {
+        for family in Family::ALL {
             if !subscriber.families.contains(family) {
                 continue;
             }
@@ -83,12 +83,12 @@ fn bus_samples(bus: &Bus) -> Vec<Sample> {
             samples.push(of(Sample::counter(
                 "rauta_bus_delivered_total",
                 "Events that a subscriber took.",
-                delivered,
+                subscriber.delivered[family],
             )));
             samples.push(of(Sample::counter(
                 "rauta_bus_dropped_total",
                 "Events dropped at a subscriber: its queue was full, or it was off after a panic.",
-                dropped,
+                subscriber.dropped[family],
             )));
         }
         samples.push(
@@ -247,4 +247,29 @@ fn upstream_samples(totals: &Totals) -> Vec<Sample> {
             totals.mirrors_dropped,
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rauta_core::bus::BusConfig;
+    use rauta_schemas::Families;
+
+    #[test]
+    fn every_family_of_every_lane_and_subscriber_is_shown_also_while_it_is_0() {
+        let (bus, mut pipeline) = Bus::new(BusConfig::default());
+        let _lane = bus.publisher("worker-0");
+        let reads = Families::NONE.with(Family::HttpResponse);
+        let _queue = pipeline.subscribe("access_log", reads, 1);
+        let samples = bus_samples(&bus);
+        let named = |name| samples.iter().filter(move |sample| sample.name == name);
+        for (name, count) in [
+            ("rauta_bus_published_total", Family::COUNT),
+            ("rauta_bus_lane_dropped_total", Family::COUNT),
+            ("rauta_bus_delivered_total", 1),
+            ("rauta_bus_dropped_total", 1),
+        ] {
+            assert_eq!(named(name).count(), count, "{name}");
+        }
+    }
 }

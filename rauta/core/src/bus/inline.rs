@@ -59,7 +59,7 @@ impl Inline {
     }
 
     fn tell(&mut self, lost: &PerFamily, now: Now) -> bool {
-        lost.iter()
+        lost.present()
             .all(|(family, count)| self.guarded(now, |s| s.on_dropped(family, count)))
     }
 

@@ -167,7 +167,10 @@ fn tell_losses(readers: &mut [Attached], lost: &PerFamily, now: Now) {
     }
     for attached in readers {
         let mut own = PerFamily::default();
-        for (family, count) in lost.iter().filter(|(f, _)| attached.families.contains(*f)) {
+        for (family, count) in lost
+            .present()
+            .filter(|(f, _)| attached.families.contains(*f))
+        {
             own[family] = count;
         }
         attached.reader.lost(&own, now);

@@ -140,7 +140,7 @@ impl Counters {
     /// `passed` = what the pipeline has handed on so far.
     pub(super) fn new(name: &'static str, families: Families, passed: &PerFamily) -> Self {
         let mut before = PerFamily::default();
-        for (family, count) in passed.iter().filter(|(f, _)| families.contains(*f)) {
+        for (family, count) in passed.present().filter(|(f, _)| families.contains(*f)) {
             before[family] = count;
         }
         Self {

@@ -17,7 +17,7 @@ impl PerFamily {
     }
 
     /// Each family that is not 0, with its number.
-    pub fn iter(&self) -> impl Iterator<Item = (Family, u64)> {
+    pub fn present(&self) -> impl Iterator<Item = (Family, u64)> {
         let all = Family::ALL.into_iter().zip(self.0);
         all.filter(|(_, count)| *count > 0)
     }
@@ -74,7 +74,7 @@ impl Tally {
     }
 
     pub(super) fn add_all(&self, counts: &PerFamily) {
-        for (family, count) in counts.iter() {
+        for (family, count) in counts.present() {
             self.add(family, count);
         }
     }
