@@ -13,8 +13,6 @@ use std::thread::JoinHandle;
 
 /// Events that the access log may lag behind.
 const ACCESS_QUEUE: usize = 65_536;
-/// Lines between two flushes when the queue never empties.
-const FLUSH_EVERY: u32 = 1_024;
 
 /// Writes the access log; ends when the pipeline has ended and its queue is empty.
 pub(crate) struct AccessLogThread(JoinHandle<()>);
@@ -35,35 +33,15 @@ impl AccessLogThread {
             fields: choice.fields.clone(),
             redact: choice.redact.clone(),
         };
-        let mut log = AccessLog::new(config, names.clone(), file);
+        let log = AccessLog::new(config, names.clone(), file);
         let families = Families::NONE
             .with(Family::HttpRequest)
             .with(Family::HttpResponse);
-        let mut events = pipeline.subscribe("access_log", families, ACCESS_QUEUE);
+        let events = pipeline.subscribe("access_log", families, ACCESS_QUEUE);
+        let warn = |error| tracing::warn!(%error, "access log cannot be opened anew");
         let thread = std::thread::Builder::new()
             .name("rauta-access".into())
-            .spawn(move || {
-                let mut since_flush = 0;
-                while let Some(event) = events.recv_blocking() {
-                    log.on_event(&event);
-                    since_flush += 1;
-                    // Nothing more to write now, or long enough not written.
-                    let next = if since_flush < FLUSH_EVERY {
-                        events.try_recv()
-                    } else {
-                        None
-                    };
-                    match next {
-                        Some(event) => log.on_event(&event),
-                        None => {
-                            since_flush = 0;
-                            if let Err(error) = log.flush() {
-                                tracing::warn!(error = %error, "access log cannot be opened anew");
-                            }
-                        }
-                    }
-                }
-            })?;
+            .spawn(move || log.run(events, warn))?;
         Ok(Self(thread))
     }
 

@@ -2,6 +2,7 @@
 
 use super::file::LineFile;
 use super::redact;
+use rauta_core::bus::Subscription;
 use rauta_schemas::{
     Event, ExchangeId, HttpDetail, HttpRequestEvent, HttpResponseEvent, Names, Timings,
 };
@@ -48,6 +49,9 @@ pub const ACCESS_FIELDS: &[&str] = &[
 
 /// Requests whose response is awaited; past this the oldest is written without its path.
 const PENDING_MAX: usize = 65_536;
+
+/// Events taken in between two flushes when the queue never empties.
+const FLUSH_EVERY: u32 = 1_024;
 
 /// What a line holds and which exchanges get one.
 #[derive(Clone, Debug)]
@@ -101,6 +105,24 @@ impl AccessLog {
                 self.file.push(line.as_bytes());
             }
             _ => {}
+        }
+    }
+
+    /// Takes in what comes until the queue's end. All lines are written whenever nothing more
+    /// waits. `warn` is told where a rotated file cannot be opened anew.
+    pub fn run(mut self, mut events: Subscription, warn: impl Fn(std::io::Error)) {
+        while let Some(event) = events.recv_blocking() {
+            self.on_event(&event);
+            let mut taken = 1;
+            while taken < FLUSH_EVERY
+                && let Some(event) = events.try_recv()
+            {
+                self.on_event(&event);
+                taken += 1;
+            }
+            if let Err(error) = self.flush() {
+                warn(error);
+            }
         }
     }
 
@@ -259,6 +281,9 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::test_events::{request, response};
+    use rauta_core::bus::{Bus, BusConfig};
+    use rauta_core::clock;
+    use rauta_schemas::{Families, Family};
 
     fn log(folder: &tempfile::TempDir, config: AccessLogConfig) -> (AccessLog, std::path::PathBuf) {
         let path = folder.path().join("access.jsonl");
@@ -298,6 +323,30 @@ mod tests {
             "absent, not null: {}",
             lines[0]
         );
+    }
+
+    #[test]
+    fn no_line_waits_for_the_next_event() {
+        let (bus, mut pipeline) = Bus::new(BusConfig::default());
+        let families = Families::NONE.with(Family::HttpResponse);
+        let events = pipeline.subscribe("access_log", families, 8);
+        let publisher = bus.publisher("test");
+        // Two at once: the second must not stay behind.
+        for ordinal in 1..=2 {
+            publisher.publish(Event::HttpResponse(response(ordinal, 200)));
+        }
+        pipeline.turn(clock::now());
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (log, _path) = log(&folder, all());
+        let written = log.file.lines();
+        let thread = std::thread::spawn(move || log.run(events, |error| panic!("{error}")));
+        let all_written = (0..10_000_000).any(|_| {
+            std::thread::yield_now();
+            written.written() == 2
+        });
+        assert!(all_written, "{} of 2 lines are written", written.written());
+        drop((pipeline, bus));
+        thread.join().expect("it ends with the queue");
     }
 
     #[test]
