@@ -303,6 +303,14 @@ impl Exchange {
         self.note_grpc_status(headers);
     }
 
+    /// What was to go out of a response will not: another takes its place.
+    pub(crate) fn takes_back(&self) {
+        self.edit(|record| {
+            record.event.response_bytes = 0;
+            record.event.grpc_status = None;
+        });
+    }
+
     /// The exchange is a tunnel or an event stream: its duration measures no backend.
     pub(crate) fn streams(&self) {
         self.edit(|record| record.event.is_streaming = true);

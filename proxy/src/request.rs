@@ -198,6 +198,7 @@ async fn conclude(
         return exchange.fails(error, false, is_begun);
     }
     downstream.take_back();
+    exchange.takes_back();
     let answered = respond::error(worker, downstream, exchange, error, asked);
     let is_answered = answered.is_ok() && respond::flush(worker, downstream).await.is_ok();
     exchange.fails(error, is_answered, false);

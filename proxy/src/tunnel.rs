@@ -10,7 +10,6 @@ use crate::wire::Wire;
 use crate::worker::Worker;
 use http::HeaderMap;
 use std::future::poll_fn;
-use std::io;
 use std::task::{Context, Poll, ready};
 
 /// Sends the 101 and then everything both ways. What either side sent early follows the heads.
@@ -29,17 +28,21 @@ pub(crate) async fn run(
     let (mut up, mut down) = (Direction::default(), Direction::default());
     let mut moved = 0;
     let result = poll_fn(|cx| {
-        let sent = up.pump(cx, worker, downstream, upstream, |bytes| {
+        let moved_up = up.pump(cx, worker, downstream, upstream, |bytes| {
             exchange.received(bytes)
         });
-        if sent.is_err() {
-            return Poll::Ready(Err(ProxyError::BackendCut));
-        }
-        let sent = down.pump(cx, worker, upstream, downstream, |bytes| {
+        let moved_down = down.pump(cx, worker, upstream, downstream, |bytes| {
             exchange.sent(bytes)
         });
-        if sent.is_err() {
-            return Poll::Ready(Err(ProxyError::ClientClosed));
+        match (moved_up, moved_down) {
+            (Ok(()), Ok(())) => {}
+            // What a side still had to say when it broke has been passed on by now.
+            (Err(Broken::From), _) | (_, Err(Broken::To)) => {
+                return Poll::Ready(Err(ProxyError::ClientClosed));
+            }
+            (Err(Broken::To), _) | (_, Err(Broken::From)) => {
+                return Poll::Ready(Err(ProxyError::BackendCut));
+            }
         }
         if up.is_over && down.is_over {
             return Poll::Ready(Ok(()));
@@ -54,6 +57,15 @@ pub(crate) async fn run(
     .await;
     watched.disarm();
     result
+}
+
+/// The side of a direction whose connection broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Broken {
+    /// The one that sends.
+    From,
+    /// The one that is sent to.
+    To,
 }
 
 /// One direction of a tunnel.
@@ -73,7 +85,7 @@ impl Direction {
         from: &mut Wire,
         to: &mut Wire,
         count: impl Fn(usize),
-    ) -> io::Result<()> {
+    ) -> Result<(), Broken> {
         match self.poll(cx, worker, from, to, count) {
             Poll::Ready(result) => result,
             Poll::Pending => Ok(()),
@@ -87,7 +99,7 @@ impl Direction {
         from: &mut Wire,
         to: &mut Wire,
         count: impl Fn(usize),
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<Result<(), Broken>> {
         while !self.is_over {
             let bytes = from.read.len();
             if bytes > 0 {
@@ -96,16 +108,16 @@ impl Direction {
                 self.moved += bytes as u64;
                 count(bytes);
             }
-            ready!(to.poll_flush(cx, &worker.buffers))?;
+            ready!(to.poll_flush(cx, &worker.buffers)).map_err(|_| Broken::To)?;
             if self.has_ended {
-                ready!(to.stream.poll_shutdown(cx))?;
+                ready!(to.stream.poll_shutdown(cx)).map_err(|_| Broken::To)?;
                 self.is_over = true;
                 break;
             }
             match ready!(from.poll_fill(cx, &worker.buffers)) {
                 Ok(Read::Bytes) => {}
                 Ok(Read::End) => self.has_ended = true,
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(_) => return Poll::Ready(Err(Broken::From)),
             }
         }
         Poll::Ready(Ok(()))

@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::{Gateway, Route, config};
-use rauta_schemas::Outcome;
+use rauta_schemas::{Outcome, Reason, Side};
 use rauta_test_support::{Origin, RawClient, Step, in_time};
 use std::time::Duration;
 
@@ -47,6 +47,51 @@ async fn an_upgrade_becomes_a_tunnel_and_no_byte_passes_before_it() {
     assert_eq!((event.outcome, event.status), (Outcome::Tunnelled, 101));
     assert_eq!((event.request_bytes, event.response_bytes), (4, 19));
     assert!(event.is_streaming);
+}
+
+#[tokio::test]
+async fn a_tunnel_that_the_backend_resets_is_its_fault_and_no_answer_follows_the_101() {
+    let script = vec![Step::Head, Step::send(SWITCH), Step::Bytes(4), Step::Reset];
+    let origin = Origin::playing(script).await;
+    let gateway = Gateway::to(&origin).await;
+    let mut client = gateway.client().await;
+    assert_eq!(client.ask(UPGRADE).await.status(), 101);
+    client.send("ping").await;
+    assert_eq!(client.rest().await, b"");
+    let event = gateway.events.response().await;
+    assert_eq!((event.outcome, event.status), (Outcome::Truncated, 101));
+    assert_eq!(
+        (event.side, event.reason),
+        (Side::Backend, Reason::BackendReset)
+    );
+}
+
+#[tokio::test]
+async fn a_tunnel_that_the_client_resets_is_the_clients_leaving() {
+    let script = vec![Step::Head, Step::send(SWITCH), Step::AwaitEnd];
+    let origin = Origin::playing(script).await;
+    let gateway = Gateway::to(&origin).await;
+    let mut client = gateway.client().await;
+    assert_eq!(client.ask(UPGRADE).await.status(), 101);
+    client.reset();
+    let event = gateway.events.response().await;
+    assert_eq!((event.outcome, event.status), (Outcome::Abandoned, 101));
+    assert_eq!(
+        (event.side, event.reason),
+        (Side::Client, Reason::ClientClosed)
+    );
+    origin.has_ended(1).await;
+}
+
+#[tokio::test]
+async fn what_was_taken_back_of_a_response_does_not_count_as_sent() {
+    let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nbegin\r\nzz\r\n";
+    let origin = Origin::answering(answer).await;
+    let gateway = Gateway::to(&origin).await;
+    let response = gateway.client().await.ask(GET).await;
+    assert_eq!(response.status(), 502);
+    let event = gateway.events.response().await;
+    assert_eq!(event.response_bytes, response.body.len() as u64);
 }
 
 #[tokio::test]

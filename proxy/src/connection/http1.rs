@@ -314,9 +314,10 @@ impl Http1 {
                 .is_some_and(|bytes| bytes > self.worker.config.limits.discard_bytes)
     }
 
-    /// Switches protocols: what follows on the wire is no HTTP.
+    /// Switches protocols: what follows on the wire is no HTTP, whatever goes wrong.
     pub(crate) fn switch(&mut self, headers: &HeaderMap) -> &mut Wire {
         self.persists = false;
+        self.has_begun = true;
         let out = self.wire.outbox(&self.worker.buffers).tail();
         let status = StatusCode::SWITCHING_PROTOCOLS;
         write_response_head(out, self.version, status, headers, Framing::Empty, true);
