@@ -24,7 +24,9 @@ use rauta_test_support::{Origin, RawClient, in_time};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
 use std::time::SystemTime;
 use tokio::sync::watch;
 
@@ -66,6 +68,7 @@ pub struct Gateway {
     pub names: Names,
     bus: Bus,
     stop: Arc<AtomicBool>,
+    pipeline: JoinHandle<()>,
 }
 
 impl Gateway {
@@ -87,7 +90,8 @@ impl Gateway {
         pipeline.attach(Box::new(events.clone()));
         let stop = Arc::new(AtomicBool::new(false));
         let is_stopped = Arc::clone(&stop);
-        std::thread::spawn(move || pipeline.run(|| is_stopped.load(Ordering::Relaxed)));
+        let pipeline =
+            std::thread::spawn(move || pipeline.run(|| is_stopped.load(Ordering::Relaxed)));
         let (trigger, watch) = drain::channel();
         let proxy = Proxy::start(config, &bus, watch).expect("workers start");
         let names = Names::default();
@@ -103,6 +107,7 @@ impl Gateway {
             names,
             bus,
             stop,
+            pipeline,
         }
     }
 
@@ -118,6 +123,17 @@ impl Gateway {
 
     pub fn stats(&self) -> BusStats {
         self.bus.stats()
+    }
+
+    /// Ends the thread that reads events.
+    pub async fn end_pipeline(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        in_time("the pipeline's end", async {
+            while !self.pipeline.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 }
 
@@ -267,6 +283,7 @@ pub fn rule(names: &Names, at: usize, route: Route, backend: &Arc<Backend>) -> R
 #[derive(Clone)]
 pub struct Events {
     kept: Arc<Mutex<Vec<Event>>>,
+    hold: Arc<Mutex<Option<Receiver<()>>>>,
     count: Arc<watch::Sender<usize>>,
 }
 
@@ -274,12 +291,20 @@ impl Default for Events {
     fn default() -> Self {
         Self {
             kept: Arc::default(),
+            hold: Arc::default(),
             count: Arc::new(watch::Sender::new(0)),
         }
     }
 }
 
 impl Events {
+    /// Makes the pipeline stand still from the next event on, until what this gives is dropped.
+    pub fn hold(&self) -> SyncSender<()> {
+        let (holder, held) = sync_channel(1);
+        *self.hold.lock().expect("no test panicked in it") = Some(held);
+        holder
+    }
+
     pub fn all(&self) -> Vec<Event> {
         self.kept.lock().expect("no test panicked in it").clone()
     }
@@ -333,6 +358,11 @@ impl Subscriber for Events {
     }
 
     fn on_event(&mut self, event: &Event) {
+        let held = self.hold.lock().expect("no test panicked in it").take();
+        if let Some(held) = held {
+            // The end of the channel is what is waited for.
+            held.recv().ok();
+        }
         self.kept
             .lock()
             .expect("no test panicked in it")
