@@ -6,6 +6,7 @@ use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 struct Module {
     /// As `go` names it.
@@ -70,11 +71,14 @@ pub fn grpcurl() -> anyhow::Result<PathBuf> {
     })
 }
 
-/// A folder of that name in the cache, made aside and renamed, so that it is always whole.
+/// A folder of that name in the cache, made aside and renamed, so that it is always whole; made once
+/// by this process, however many of its tests ask.
 fn cached(
     name: &str,
     make: impl FnOnce(&Path) -> anyhow::Result<PathBuf>,
 ) -> anyhow::Result<PathBuf> {
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let modules = cache()?.join("rauta").join("modules");
     let place = modules.join(name);
     if place.is_dir() {
@@ -84,7 +88,7 @@ fn cached(
     let aside = tempfile::tempdir_in(&modules)?;
     let whole = make(aside.path())?;
     if let Err(error) = std::fs::rename(&whole, &place) {
-        // Another test was first.
+        // Another process was first.
         ensure!(place.is_dir(), "{}: {error}", place.display());
     }
     Ok(place)

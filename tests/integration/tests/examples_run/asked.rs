@@ -140,6 +140,25 @@ pub(crate) const EXAMPLES: &[Example] = &[
             ),
         ],
     },
+    // Both files have a route of the same name: the first one's is served, at the other's Gateway.
+    Example {
+        files: &["http-redirect-path.yaml", "http-redirect.yaml"],
+        asks: &[(
+            &["http://my-filter.example.com/x/y"],
+            &[
+                "HTTP/1.1 302 Found",
+                "location: http://my-filter.example.com/foo",
+            ],
+        )],
+    },
+    // The same; its rule has no backend.
+    Example {
+        files: &["http-rewrite.yaml", "http-redirect.yaml"],
+        asks: &[(
+            &["http://my-filter.example.com/x/y"],
+            &["HTTP/1.1 500 Internal Server Error"],
+        )],
+    },
     Example {
         files: &[
             "http-redirect-rewrite/gateway-redirect-http-https.yaml",

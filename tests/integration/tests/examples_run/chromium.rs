@@ -59,7 +59,9 @@ fn document(stage: &Stage, home: &TempDir, url: &str) -> Said {
         "--disable-gpu",
         "--disable-quic",
     ]);
-    command.args(["--no-first-run", "--disable-background-networking"]);
+    // Containers have little of the memory that it would share.
+    command.args(["--disable-dev-shm-usage", "--no-first-run"]);
+    command.arg("--disable-background-networking");
     command.args(["--disable-component-update", "--disable-sync"]);
     command.arg(format!(
         "--user-data-dir={}",

@@ -64,10 +64,6 @@ const NOT_STARTED: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "their Gateway is in a file that defines a route of the same name",
-        &["http-redirect-path.yaml", "http-rewrite.yaml"],
-    ),
-    (
         "RAUTA serves no protocols TCP, UDP and TLS",
         &[
             "basic-tcp.yaml",
