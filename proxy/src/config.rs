@@ -92,6 +92,9 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// A side that has to take or send bytes and does not.
     pub progress: Duration,
+    /// Bytes a second that a client has to send of a body, or take of a response, where the
+    /// exchange waits for it: looked at each time that `progress` has passed. 0 asks for none.
+    pub client_bytes_per_s: u32,
     /// Making a connection to an endpoint.
     pub connect: Duration,
     /// From the request's last byte to the response's head, where the rule sets no limit.
@@ -134,6 +137,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             keep_alive: Duration::from_secs(60),
             progress: Duration::from_secs(30),
+            client_bytes_per_s: 500,
             connect: Duration::from_secs(5),
             response_head: Duration::from_secs(60),
             stream_idle: Duration::from_secs(300),

@@ -9,6 +9,7 @@
 //! ```
 
 use crate::body::Frame;
+use crate::config::Limits;
 use crate::connection::Downstream;
 use crate::error::ProxyError;
 use crate::filter::mirror::Copies;
@@ -231,10 +232,14 @@ pub(crate) struct Sides<'a> {
     pub(crate) upstream: &'a mut Upstream,
 }
 
-/// When something last moved, for deadlines.
+/// When something last moved, for deadlines, and how fast the client is.
 struct Pace {
     moved: u64,
+    /// Of what moved, what the client had not taken yet.
+    waiting: u64,
     since_ms: u64,
+    /// Since when the exchange has waited for nobody but the client, and what moved in that time.
+    client: Option<(u64, u64)>,
     /// May a backend be silent for as long as it likes?
     is_patient: bool,
 }
@@ -243,7 +248,9 @@ impl Pace {
     fn new(worker: &Worker, is_patient: bool) -> Self {
         Self {
             moved: 0,
+            waiting: 0,
             since_ms: worker.now_ms(),
+            client: None,
             is_patient,
         }
     }
@@ -259,10 +266,13 @@ impl Pace {
     ) -> Result<(), ProxyError> {
         let limits = &worker.config.limits;
         let now_ms = worker.now_ms();
-        if moved != self.moved {
-            self.moved = moved;
+        // A piece that the client takes byte by byte moves once, and is taken many times.
+        let waiting = downstream.waiting() as u64;
+        let gained = (moved + self.waiting).saturating_sub(self.moved + waiting);
+        if gained > 0 || moved != self.moved {
             self.since_ms = now_ms;
         }
+        (self.moved, self.waiting) = (moved, waiting);
         let (limit, error) = match wait {
             Wait::BackendReads => (limits.progress, ProxyError::UpstreamStalled),
             Wait::BackendAnswers if self.is_patient => {
@@ -278,6 +288,10 @@ impl Pace {
         if downstream.watched().is_expired() && deadline <= now_ms {
             return Err(error);
         }
+        let deadline = match self.judge_client(limits, now_ms, wait, gained) {
+            Ok(judged_at) => deadline.min(judged_at),
+            Err(TooSlow) => return Err(error),
+        };
         // A half-closed connection tells of its reset only when asked.
         let ask_again = now_ms + millis(TICK);
         let is_asked = downstream.is_half_closed();
@@ -287,6 +301,44 @@ impl Pace {
             deadline
         });
         Ok(())
+    }
+}
+
+/// A client that moves bytes, but too few of them.
+struct TooSlow;
+
+impl Pace {
+    /// Looks at the client's speed, and says when to look again. Only what the client alone holds
+    /// up is held against it, and no stream that a rule lets it feed at leisure.
+    fn judge_client(
+        &mut self,
+        limits: &Limits,
+        now_ms: u64,
+        wait: Wait,
+        gained: u64,
+    ) -> Result<u64, TooSlow> {
+        let is_its_turn = match wait {
+            Wait::ClientReads => true,
+            Wait::ClientSends => !self.is_patient,
+            Wait::BackendReads | Wait::BackendAnswers | Wait::Anyone => false,
+        };
+        if !is_its_turn || limits.client_bytes_per_s == 0 {
+            self.client = None;
+            return Ok(u64::MAX);
+        }
+        let span_ms = millis(limits.progress);
+        let (since_ms, in_all) = self.client.get_or_insert((now_ms, 0));
+        *in_all += gained;
+        let took_ms = now_ms.saturating_sub(*since_ms);
+        if took_ms < span_ms {
+            return Ok(since_ms.saturating_add(span_ms));
+        }
+        let due = u64::from(limits.client_bytes_per_s).saturating_mul(took_ms) / 1000;
+        if *in_all < due {
+            return Err(TooSlow);
+        }
+        self.client = Some((now_ms, 0));
+        Ok(now_ms.saturating_add(span_ms))
     }
 }
 

@@ -50,6 +50,11 @@ impl Outbox {
         self.front.is_empty() && self.large.is_empty() && self.back.is_empty()
     }
 
+    /// How many bytes wait.
+    pub(crate) fn len(&self) -> usize {
+        self.front.len() + self.large.len() + self.back.len()
+    }
+
     /// May more be taken in?
     pub(crate) fn has_room(&self) -> bool {
         self.large.is_empty() && self.front.len() < WAITING_BYTES_MAX

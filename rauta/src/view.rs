@@ -40,6 +40,7 @@ pub(crate) fn config(config: &Config) -> Value {
             "request_body_bytes_max": config.proxy.message.body_bytes,
             "head_timeout_ms": limits.head.as_millis() as u64,
             "progress_timeout_ms": limits.progress.as_millis() as u64,
+            "client_bytes_per_second_min": limits.client_bytes_per_s,
             "keep_alive_timeout_ms": limits.keep_alive.as_millis() as u64,
             "connect_timeout_ms": limits.connect.as_millis() as u64,
         },

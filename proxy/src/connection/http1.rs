@@ -380,6 +380,11 @@ impl Http1 {
         Poll::Ready(flushed.map_err(|_| ProxyError::ClientClosed))
     }
 
+    /// See [`super::Downstream::waiting`].
+    pub(crate) fn waiting(&self) -> usize {
+        self.wire.out.len()
+    }
+
     /// See [`super::Downstream::has_begun`].
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun

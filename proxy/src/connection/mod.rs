@@ -269,6 +269,14 @@ impl Downstream {
         }
     }
 
+    /// Bytes of the response that were taken in and that the client has not taken yet.
+    pub(crate) fn waiting(&self) -> usize {
+        match self {
+            Self::Http1(http1) => http1.waiting(),
+            Self::Http2(http2) => http2.waiting(),
+        }
+    }
+
     /// Has any part of a response been handed to the kernel, so that another can no longer take
     /// its place?
     pub(crate) fn has_begun(&self) -> bool {

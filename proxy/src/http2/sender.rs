@@ -101,6 +101,11 @@ impl Sender {
         Poll::Ready(Ok(()))
     }
 
+    /// Bytes that wait for the peer's windows.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Ends the stream so that the peer can tell.
     pub(crate) fn reset(&mut self, reason: Reason) {
         self.stream.send_reset(reason);

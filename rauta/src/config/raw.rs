@@ -66,7 +66,7 @@ pub(crate) struct RawProxy {
     /// Must connections from `trusted_peers` begin with a PROXY protocol header (v1 or v2)?
     /// Default `false`.
     pub(crate) proxy_protocol: Option<bool>,
-    /// Open downstream connections per worker; more are refused and counted. Default 10000.
+    /// Open downstream connections per worker; more are refused and counted. Default 50000.
     pub(crate) connections_max: Option<u32>,
     /// Bytes of a request's body; more is answered 413. Default: no limit.
     pub(crate) request_body_bytes_max: Option<u64>,
@@ -78,6 +78,10 @@ pub(crate) struct RawProxy {
     pub(crate) head_timeout: Option<String>,
     /// How long either direction of an exchange may make no progress. Default `30s`.
     pub(crate) progress_timeout: Option<String>,
+    /// Bytes a second that a client has to send of a body, or take of a response, on average over
+    /// `progress_timeout` while the exchange waits for it; slower ones are cut. 0 asks for none.
+    /// Default 500.
+    pub(crate) client_bytes_per_second_min: Option<u32>,
     /// How long an idle keep-alive connection is kept. Default `60s`.
     pub(crate) keep_alive_timeout: Option<String>,
     /// How long connecting to an endpoint may take. Default `5s`.

@@ -252,6 +252,10 @@ impl Check<'_> {
             raw.progress_timeout,
             &mut limits.progress,
         );
+        set(
+            &mut limits.client_bytes_per_s,
+            raw.client_bytes_per_second_min,
+        );
         self.timeout(
             "proxy.keep_alive_timeout",
             raw.keep_alive_timeout,

@@ -171,6 +171,11 @@ impl Http2 {
         sender.poll_flush(cx).map_err(gone)
     }
 
+    /// See [`super::Downstream::waiting`].
+    pub(crate) fn waiting(&self) -> usize {
+        self.sender.as_ref().map_or(0, Sender::waiting)
+    }
+
     /// See [`super::Downstream::has_begun`].
     pub(crate) fn has_begun(&self) -> bool {
         self.sender.is_some()
