@@ -15,6 +15,7 @@ mod outputs; // the threads that write lines
 mod routing; // the control thread: manifests to snapshots
 mod run; // `rauta run`: configuration, signals, drain
 mod samples; // exact figures for a scrape
+mod verdicts; // what the log says of objects
 mod version; // which build this is
 mod view; // what runs, as data
 

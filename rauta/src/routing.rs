@@ -1,6 +1,7 @@
 //! The control thread: manifests in, snapshots to the data plane, its answers back into status.
 
 use crate::config::{Config, Input};
+use crate::verdicts::Verdicts;
 use anyhow::Context;
 use rauta_gateway_api::quick::{Quick, Tls};
 use rauta_gateway_api::source::{FileSource, Mistake, Reading, Severity, WatchHandle};
@@ -101,6 +102,7 @@ impl Routing {
                         proxy,
                         changes,
                         view: view.clone(),
+                        verdicts: Verdicts::default(),
                     },
                     None,
                 )
@@ -114,6 +116,7 @@ impl Routing {
                     proxy,
                     changes,
                     view: view.clone(),
+                    verdicts: Verdicts::default(),
                 };
                 control.take_in(reading);
                 let sender = sender.clone();
@@ -180,6 +183,7 @@ struct Control {
     proxy: Arc<Proxy>,
     changes: ChangeMetrics,
     view: RoutingView,
+    verdicts: Verdicts,
 }
 
 impl Control {
@@ -217,6 +221,9 @@ impl Control {
             log_ports(applied, &self.view.snapshot());
         }
         let status = self.controller.status();
+        for wrong in self.verdicts.news(&status) {
+            tracing::warn!("{wrong}");
+        }
         self.view.with(|seen| {
             seen.status = status;
             if let (Some(snapshot), Some(applied)) = (snapshot, &applied) {

@@ -71,8 +71,8 @@ pub fn grpcurl() -> anyhow::Result<PathBuf> {
     })
 }
 
-/// A folder of that name in the cache, made aside and renamed, so that it is always whole; made once
-/// by this process, however many of its tests ask.
+/// A folder of that name in the cache, made aside and renamed, so that it is always whole. This
+/// process makes it once, however many of its tests ask.
 fn cached(
     name: &str,
     make: impl FnOnce(&Path) -> anyhow::Result<PathBuf>,

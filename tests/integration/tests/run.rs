@@ -154,6 +154,23 @@ async fn a_changed_file_is_live_and_a_broken_one_leaves_the_last_good_routes() {
     assert!(rauta.wait().expect("ends").success());
 }
 
+#[test]
+fn what_is_wrong_with_an_object_is_told_in_the_log() {
+    let manifests = Manifests::new().expect("a folder");
+    let mut rauta = Rauta::start(&["--manifests", manifests.argument()], &[]).expect("starts");
+    manifests
+        .write("route.yaml", &route("shop", "/shop", "nowhere"))
+        .expect("written");
+    let file = manifests.file("route.yaml");
+    let told = format!(
+        "HTTPRoute default/shop: ResolvedRefs BackendNotFound: Service \
+         default/nowhere does not exist: create it or correct the backendRef ({})",
+        file.display()
+    );
+    let line = rauta.wait_for(&told).expect("told");
+    assert_eq!(line["level"], "WARN");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_admin_server_shows_what_runs_and_refuses_foreign_names() {
     let origin = Origin::saying("ok").await;

@@ -1,0 +1,84 @@
+//! What the log says of objects that are not taken as their author meant them, or that are not
+//! served: everything once, when it begins. `rauta check` says it of files beforehand.
+
+use rauta_gateway_api::status::{Condition, ConditionStatus, ObjectStatus, kind};
+use std::collections::BTreeSet;
+
+/// What was said last.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts(BTreeSet<String>);
+
+impl Verdicts {
+    /// Takes in what became of each object and tells what is wrong now and was not before.
+    pub(crate) fn news(&mut self, status: &[ObjectStatus]) -> Vec<String> {
+        let complaints: BTreeSet<String> = status.iter().flat_map(complaints).collect();
+        let news = complaints.difference(&self.0).cloned().collect();
+        self.0 = complaints;
+        news
+    }
+}
+
+fn complaints(object: &ObjectStatus) -> impl Iterator<Item = String> {
+    let wrong = object.all_conditions().filter(|found| is_wrong(found));
+    wrong.map(|condition| {
+        let ObjectStatus { kind, name, .. } = object;
+        let namespace = match object.namespace.as_str() {
+            "" => String::new(),
+            namespace => format!("{namespace}/"),
+        };
+        let Condition {
+            r#type,
+            reason,
+            message,
+            ..
+        } = condition;
+        let origin = &object.origin;
+        format!("{kind} {namespace}{name}: {type} {reason}: {message} ({origin})")
+    })
+}
+
+fn is_wrong(condition: &Condition) -> bool {
+    let is_unserved =
+        condition.r#type == kind::PROGRAMMED && condition.status == ConditionStatus::False;
+    condition.is_rejection() || is_unserved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gateway(status: ConditionStatus) -> ObjectStatus {
+        ObjectStatus {
+            kind: "Gateway",
+            namespace: "shop".into(),
+            name: "edge".into(),
+            origin: "edge.yaml".into(),
+            conditions: vec![Condition {
+                r#type: kind::PROGRAMMED,
+                status,
+                reason: "AddressNotUsable",
+                message: "192.0.2.1 is not a loopback address".into(),
+                observed_generation: 1,
+            }],
+            addresses: Vec::new(),
+            listeners: Vec::new(),
+            parents: Vec::new(),
+            ancestors: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_once_and_again_after_it_was_right() {
+        let mut verdicts = Verdicts::default();
+        let (wrong, right) = (
+            [gateway(ConditionStatus::False)],
+            [gateway(ConditionStatus::True)],
+        );
+        let told = "Gateway shop/edge: Programmed AddressNotUsable: 192.0.2.1 is not a loopback \
+                    address (edge.yaml)";
+        assert_eq!(verdicts.news(&wrong), [told]);
+        assert!(verdicts.news(&wrong).is_empty());
+        assert!(verdicts.news(&right).is_empty());
+        assert_eq!(verdicts.news(&wrong), [told]);
+    }
+}
