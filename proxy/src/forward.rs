@@ -455,3 +455,87 @@ pub(crate) async fn bodies(
     sides.downstream.watched().disarm();
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// At each moment: whom the exchange waits for, what moved since, and whether that will do.
+    type Moment = (u64, Wait, u64, bool);
+
+    fn judge(is_patient: bool, bytes_per_s: u32, moments: &[Moment]) {
+        let limits = Limits {
+            progress: Duration::from_secs(10),
+            client_bytes_per_s: bytes_per_s,
+            ..Limits::default()
+        };
+        let mut pace = Pace {
+            moved: 0,
+            waiting: 0,
+            since_ms: 0,
+            client: None,
+            is_patient,
+        };
+        for (second, wait, gained, is_enough) in moments {
+            let judged = pace.judge_client(&limits, second * 1000, *wait, *gained);
+            assert_eq!(judged.is_ok(), *is_enough, "at {second} s: {moments:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_is_judged_by_each_span_in_which_it_alone_is_waited_for() {
+        use Wait::{Anyone, BackendReads, ClientReads, ClientSends};
+        // 1000 bytes are due in each ten seconds.
+        for wait in [ClientReads, ClientSends] {
+            judge(
+                false,
+                100,
+                &[
+                    (0, wait, 0, true),
+                    (9, wait, 0, true),
+                    (10, wait, 999, false),
+                ],
+            );
+            judge(
+                false,
+                100,
+                &[
+                    (0, wait, 0, true),
+                    (10, wait, 1000, true),
+                    (20, wait, 999, false),
+                ],
+            );
+            // What came in one span is not held in its favour in the next.
+            judge(
+                false,
+                100,
+                &[
+                    (0, wait, 9000, true),
+                    (10, wait, 0, true),
+                    (20, wait, 0, false),
+                ],
+            );
+            // A later look asks for more.
+            judge(false, 100, &[(0, wait, 0, true), (15, wait, 1400, false)]);
+            judge(false, 0, &[(0, wait, 0, true), (1000, wait, 0, true)]);
+        }
+        for other in [Anyone, BackendReads, Wait::BackendAnswers] {
+            let turns = [
+                (0, ClientReads, 0, true),
+                (9, other, 0, true),
+                (18, ClientReads, 0, true),
+            ];
+            judge(false, 100, &turns);
+        }
+        judge(
+            true,
+            100,
+            &[(0, ClientSends, 0, true), (10, ClientSends, 0, true)],
+        );
+        judge(
+            true,
+            100,
+            &[(0, ClientReads, 0, true), (10, ClientReads, 0, false)],
+        );
+    }
+}

@@ -1,10 +1,12 @@
 //! What HTTP/2 backends do wrong, frame by frame. What ends a stream leaves the connection to the
 //! others; what ends the connection has the next request go on another.
 
+use crate::harness::{Gateway, Route, config};
 use crate::play::{Fault, Seen, answering, greeting};
-use rauta_schemas::Reason;
+use rauta_schemas::{Reason, Side};
 use rauta_test_support::http2::{data, frame, goaway, headers, kind, reset};
-use rauta_test_support::{Script, Step};
+use rauta_test_support::{Origin, Script, Step};
+use std::time::Duration;
 
 /// Is the connection of use to the next request?
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -320,5 +322,54 @@ async fn bytes_behind_a_response_never_reach_another_exchange() {
         let script = script(sent, Kept);
         let seen = Seen::Passed(status, body);
         fault(what, script, seen, Reason::None, Kept).play().await;
+    }
+}
+
+/// What a backend's first SETTINGS say of one parameter.
+fn settings(parameter: u8, value: u32) -> Step {
+    let mut payload = vec![0, parameter];
+    payload.extend(value.to_be_bytes());
+    Step::send(frame(kind::SETTINGS, 0, 0, &payload))
+}
+
+#[tokio::test]
+async fn a_backend_that_allows_nothing_is_not_waited_for_without_end() {
+    const STREAMS_MAX: u8 = 3;
+    const WINDOW: u8 = 4;
+    let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+    let short = Duration::from_millis(300);
+    let rows = [
+        (
+            vec![settings(STREAMS_MAX, 0), Step::Pong, Step::AwaitEnd],
+            Reason::ConnectTimeout,
+        ),
+        (
+            vec![
+                settings(WINDOW, 0),
+                Step::Pong,
+                Step::Frame(kind::HEADERS),
+                Step::AwaitEnd,
+            ],
+            Reason::Stalled,
+        ),
+        (
+            vec![greeting()[0].clone(), Step::AwaitEnd],
+            Reason::ConnectTimeout,
+        ),
+    ];
+    for (script, reason) in rows {
+        let origin = Origin::playing(script).await;
+        let route = Route {
+            is_http2: true,
+            ..Route::to(&[&origin])
+        };
+        let mut config = config();
+        config.limits.progress = short;
+        config.limits.connect = short;
+        let gateway = Gateway::start(config, vec![route]).await;
+        let response = gateway.client().await.ask(post).await;
+        let event = gateway.events.response().await;
+        let told = (response.status(), event.side, event.reason);
+        assert_eq!(told, (504, Side::Backend, reason));
     }
 }

@@ -3,8 +3,10 @@
 //!
 //! What a client can make RAUTA do for nothing is bounded: streams, windows, header lists, streams
 //! reset before they were looked at or after, streams that broke the protocol, and time without a
-//! stream. Two things happen inside the `h2` crate and are not seen here: a head that breaks
-//! RFC 9113 resets its stream, and a header list beyond its limit is answered 431.
+//! stream. Some things happen inside the `h2` crate and are not seen here: a head that breaks
+//! RFC 9113 resets its stream, or ends the connection where a byte stands in it that no field may
+//! hold; a header list beyond its limit is answered 431; and a fragment of `:path`, and
+//! pseudo-header fields among trailers, are left out.
 
 mod stream; // one stream: the client's side of an exchange
 
