@@ -16,7 +16,7 @@ pub enum Step {
     Request,
     /// Reads a request's head only, and keeps it.
     Head,
-    /// Reads this many bytes and keeps them as a body of its own.
+    /// Reads this many bytes and keeps them as a body of its own; over if fewer come.
     Bytes(usize),
     /// Reads to the end of the proxy's sending and keeps that as a body of its own.
     Rest,
@@ -218,7 +218,11 @@ async fn play(mut stream: TcpStream, script: &Script, state: &State) {
             }
             Step::Bytes(count) => {
                 let body = reader.exactly(&mut stream, *count).await;
+                let is_cut = body.len() < *count;
                 keep_body(state, body);
+                if is_cut {
+                    return;
+                }
             }
             Step::Rest => {
                 while reader.fill(&mut stream).await {}
