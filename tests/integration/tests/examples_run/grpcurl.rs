@@ -11,6 +11,19 @@ use tokio::net::{TcpListener, TcpStream};
 /// The port of every listener here.
 const PORT: u16 = 50051;
 
+/// The examples that are started together here.
+pub(crate) const BASIC: &[&str] = &["basic-grpc.yaml"];
+pub(crate) const ROUTING: &[&str] = &[
+    "grpc-routing/gateway.yaml",
+    "grpc-routing/bar-grpcroute.yaml",
+    "grpc-routing/foo-grpcroute.yaml",
+];
+pub(crate) const REFLECTION: &[&str] = &[
+    "grpc-routing/gateway.yaml",
+    "grpc-routing/bar-grpcroute.yaml",
+    "grpc-routing/reflection-grpcroute.yaml",
+];
+
 /// What the examples' routes match, and one method that none does. The names are the examples';
 /// in one of them `com.example` is a service, in all others a package.
 const PROTOCOLS: [(&str, &str); 2] = [
@@ -79,7 +92,7 @@ fn answers(stage: &Stage, asked: &[(&str, &str, &str, &str)]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn methods_and_fields_choose_the_service_and_others_are_unimplemented() {
     let services = ["my-service1", "my-service2"];
-    let (stage, _origins) = started(&["basic-grpc.yaml"], &services).await;
+    let (stage, _origins) = started(BASIC, &services).await;
     let magic = "magic: foo";
     let login = (
         "com.example.User/Login",
@@ -104,13 +117,8 @@ async fn methods_and_fields_choose_the_service_and_others_are_unimplemented() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostnames_and_fields_choose_the_service() {
-    let files = [
-        "grpc-routing/gateway.yaml",
-        "grpc-routing/bar-grpcroute.yaml",
-        "grpc-routing/foo-grpcroute.yaml",
-    ];
     let services = ["bar-svc", "bar-svc-canary", "example-svc", "foo-svc"];
-    let (stage, _origins) = started(&files, &services).await;
+    let (stage, _origins) = started(ROUTING, &services).await;
     let logout = "com.example.User/Logout";
     answers(
         &stage,
@@ -163,11 +171,7 @@ async fn relay(from: SocketAddr, to: SocketAddr) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reflection_streams_fields_trailers_and_failures_pass_as_grpcs_makers_wrote_them() {
-    let stage = Stage::start(&[
-        "grpc-routing/gateway.yaml",
-        "grpc-routing/bar-grpcroute.yaml",
-        "grpc-routing/reflection-grpcroute.yaml",
-    ]);
+    let stage = Stage::start(REFLECTION);
     let program = grpcurl().expect("grpcurl").join("testserver");
     let server = Server::start(Command::new(program).arg("-q"), "Listening on ");
     let address = server.told.parse().expect("an address");
