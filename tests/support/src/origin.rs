@@ -241,11 +241,7 @@ async fn play(mut stream: TcpStream, script: &Script, state: &State) {
                 }
             }
             Step::Pong => {
-                let Some(payload) = reader.frame(&mut stream, kind::PING).await else {
-                    return;
-                };
-                let pong = frame(kind::PING, 1, 0, &payload);
-                if stream.write_all(&pong).await.is_err() {
+                if pong(&mut reader, &mut stream).await.is_none() {
                     return;
                 }
             }
@@ -287,6 +283,13 @@ async fn request(reader: &mut Reader, stream: &mut TcpStream, is_whole: bool) ->
         reader.body(stream, &mut message, true).await;
     }
     Some(message)
+}
+
+/// Answers the next PING; `None` if the connection ends before it.
+async fn pong(reader: &mut Reader, stream: &mut TcpStream) -> Option<()> {
+    let payload = reader.frame(stream, kind::PING).await?;
+    let pong = frame(kind::PING, 1, 0, &payload);
+    stream.write_all(&pong).await.ok()
 }
 
 fn keep_body(state: &State, body: Vec<u8>) {
