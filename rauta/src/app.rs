@@ -10,7 +10,7 @@
 use crate::admin::{Admin, Recent, State};
 use crate::config::Config;
 use crate::log::LogLevel;
-use crate::outputs::{AccessLogThread, AnomalyThread};
+use crate::outputs::{AccessLogThread, AnomalyThread, per_million};
 use crate::routing::Routing;
 use crate::{samples, view};
 use anyhow::Context;
@@ -90,7 +90,11 @@ impl App {
         let pipeline = PipelineThread::start(pipeline)?;
 
         // Then the data plane, and last what gives it routes.
-        let proxy = Arc::new(Proxy::start(config.proxy.clone(), &bus, watch)?);
+        let mut proxy = config.proxy.clone();
+        // Exactly the exchanges that get a line: both sides choose by the exchange's id.
+        let log = config.access_log.as_ref();
+        proxy.detail_per_million = log.map_or(0, |log| per_million(log.sample));
+        let proxy = Arc::new(Proxy::start(proxy, &bus, watch)?);
         page.add_source(samples::process(Arc::clone(&proxy), bus.clone()));
         let changes = ChangeMetrics::new(page.registry())?;
         let routing = Routing::start(&config, names.clone(), Arc::clone(&proxy), changes).await?;

@@ -185,6 +185,12 @@ impl AccessLog {
                 all.insert(name.into(), value.into());
             }
         }
+        // The one that the backend saw, where the client sent none.
+        if let Some(detail) = response.detail.as_deref()
+            && !detail.request_id.is_empty()
+        {
+            all.insert("request_id".into(), detail.request_id.clone().into());
+        }
         let mut line = String::from("{");
         for name in ACCESS_FIELDS {
             let chosen = self.config.fields.as_ref();

@@ -222,7 +222,7 @@ async fn each_exchange_has_its_line_in_the_access_log() {
         get(
             manifests.gateway(),
             "shop.test",
-            &format!("/item/{number}?token=s3cret"),
+            &format!("/item/{number}/{}?token=s3cret", "long".repeat(30)),
         )
         .expect("answers");
     }
@@ -237,4 +237,12 @@ async fn each_exchange_has_its_line_in_the_access_log() {
     assert!(!text.contains("s3cret"), "a token stands in the log");
     assert_eq!(lines[0]["route"], "default/shop");
     assert_eq!(lines[0]["status"], 200);
+    // What no slot of the bus holds is there, too.
+    let path = format!("/item/0/{}?token=REDACTED", "long".repeat(30));
+    assert_eq!(lines[0]["path"], path);
+    let received = origin.received();
+    assert_eq!(
+        lines[0]["request_id"].as_str(),
+        received[0].field("x-request-id")
+    );
 }
