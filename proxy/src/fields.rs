@@ -64,11 +64,7 @@ pub(crate) fn prepare(
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
 fn set_forwarded(headers: &mut HeaderMap, client: &mut Client, port: u16, authority: &str) {
-    let ip = client.ip();
-    let own = client
-        .forwarded_for
-        .get_or_insert_with(|| value(&ip.to_string()))
-        .clone();
+    let own = client.forwarded_for();
     let is_kept =
         |name: &HeaderName, headers: &HeaderMap| client.is_trusted && headers.contains_key(name);
     if is_kept(&FORWARDED_FOR, headers) {

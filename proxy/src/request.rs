@@ -172,7 +172,7 @@ async fn complete(
                 return Err(ProxyError::UnaskedUpgrade);
             };
             let headers = &sent.answered.response.headers;
-            tunnel::run(worker, exchange, (client, headers), backend).await?;
+            Box::pin(tunnel::run(worker, exchange, (client, headers), backend)).await?;
             Ok(End::Tunnelled)
         }
     }

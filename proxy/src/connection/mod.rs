@@ -47,8 +47,7 @@ pub(crate) struct Client {
     pub(crate) is_tls: bool,
     /// The listener that its SNI chose.
     pub(crate) listener: Option<ListenerId>,
-    /// Its address as `X-Forwarded-For` states it, made at the first request.
-    pub(crate) forwarded_for: Option<HeaderValue>,
+    forwarded_for: Option<HeaderValue>,
     /// The listener's port as `X-Forwarded-Port` states it, with the port it was made for.
     pub(crate) forwarded_port: Option<(u16, HeaderValue)>,
     requests: Cell<u32>,
@@ -74,6 +73,18 @@ impl Client {
         self.addresses.source.ip()
     }
 
+    /// Its address as `X-Forwarded-For` states it, made once.
+    pub(crate) fn forwarded_for(&mut self) -> HeaderValue {
+        let ip = self.ip();
+        self.forwarded_for
+            .get_or_insert_with(|| {
+                // An address holds no byte that a field could not.
+                HeaderValue::from_str(&ip.to_string())
+                    .unwrap_or_else(|_| HeaderValue::from_static(""))
+            })
+            .clone()
+    }
+
     /// The id of the connection's next exchange.
     pub(crate) fn next_exchange(&self) -> ExchangeId {
         let ordinal = self.requests.get().saturating_add(1);
@@ -85,7 +96,8 @@ impl Client {
     }
 
     /// The same client on one of its connection's streams, which takes the next exchange's number.
-    fn on_stream(&self) -> Self {
+    fn on_stream(&mut self) -> Self {
+        let forwarded_for = Some(self.forwarded_for());
         let ordinal = self.requests.get();
         self.requests.set(ordinal.saturating_add(1));
         Self {
@@ -95,7 +107,7 @@ impl Client {
             port: self.port,
             is_tls: self.is_tls,
             listener: self.listener,
-            forwarded_for: self.forwarded_for.clone(),
+            forwarded_for,
             forwarded_port: self.forwarded_port.clone(),
             requests: Cell::new(ordinal),
         }
@@ -368,10 +380,8 @@ mod tests {
     use std::sync::Arc;
     use tokio::net::TcpListener;
 
-    /// What an idle connection costs beside the kernel's own: its task and its entry in the watch.
-    /// Buffers it has none, and Tokio's registration of its socket is below 512 bytes.
-    #[tokio::test]
-    async fn an_idle_connection_fits_in_4_kib() {
+    /// A worker, and a connection to nobody.
+    async fn worker_and_tcp() -> (Rc<Worker>, TcpStream) {
         let (bus, _pipeline) = Bus::new(BusConfig { lane_slots: 1 });
         let publisher = bus.publisher("test");
         let worker = Rc::new(Worker::new(0, Config::default(), publisher, Arc::default()));
@@ -382,6 +392,14 @@ mod tests {
         let tcp = TcpStream::connect(address)
             .await
             .expect("the listener listens");
+        (worker, tcp)
+    }
+
+    /// What an idle connection costs beside the kernel's own: its task and its entry in the watch.
+    /// Buffers it has none, and Tokio's registration of its socket is below 512 bytes.
+    #[tokio::test]
+    async fn an_idle_connection_fits_in_4_kib() {
+        let (worker, tcp) = worker_and_tcp().await;
         let (id, addresses) = (ConnectionId::default(), FourTuple::default());
         let task = size_of_val(&serve(&worker, PortNumber(1), tcp, id, addresses));
         let bytes = task + size_of::<Watched>() + 512;
@@ -389,5 +407,21 @@ mod tests {
             bytes <= 4096,
             "{bytes} bytes, of which {task} are the task's"
         );
+    }
+
+    /// It is moved into its box once per request: every byte of it is copied, used or not.
+    #[tokio::test]
+    async fn a_requests_state_fits_in_4_kib() {
+        let (worker, tcp) = worker_and_tcp().await;
+        let (id, addresses) = (ConnectionId::default(), FourTuple::default());
+        let mut client = Client::new(&worker, id, addresses, PortNumber(1));
+        let wire = Wire::new(Stream::Tcp(tcp), BytesMut::new());
+        let watched = worker.watch.enter();
+        let mut downstream = Downstream::Http1(Http1::new(&worker, &watched, wire));
+        let head = Err(HeadFault::TooSlow);
+        let start = worker.read_clock();
+        let state = request::handle(&worker, &mut client, &mut downstream, start, head);
+        let bytes = size_of_val(&state);
+        assert!(bytes <= 4096, "{bytes} bytes");
     }
 }

@@ -33,7 +33,8 @@ pub(crate) async fn acquire(
         worker.totals.upstream_reused.add(1);
         return Ok(Upstream::Http1(connection));
     }
-    let stream = dial(worker, watched, backend, endpoint).await?;
+    // Boxed, so that requests which find a connection do not carry a handshake's state.
+    let stream = Box::pin(dial(worker, watched, backend, endpoint)).await?;
     worker.totals.upstream_connected.add(1);
     let local = stream.tcp().local_addr().ok();
     let http1 = Http1::new(key, stream, local);

@@ -196,7 +196,8 @@ impl Serving<'_> {
         let start = self.worker.read_clock();
         let worker = Rc::clone(self.worker);
         let mut client = self.client.on_stream();
-        self.streams.spawn_local(async move {
+        // Boxed, for a task's future is moved several times until it runs and after it has.
+        self.streams.spawn_local(Box::pin(async move {
             let watched = worker.watch.enter();
             poll_fn(|cx| {
                 watched.set_waker(cx.waker());
@@ -216,7 +217,7 @@ impl Serving<'_> {
                 true => Left::Answered,
                 false => Left::TakenBack,
             }
-        });
+        }));
     }
 
     /// Asks the client to open no further streams; those that are open go on. Two GOAWAYs, so that

@@ -202,7 +202,9 @@ pub(crate) async fn acquire(
             continue;
         }
         let maker = Maker::new(&group);
-        match make(worker, watched, backend, endpoint, &group.freed).await {
+        // Boxed, so that requests which find a connection do not carry a handshake's state.
+        let making = Box::pin(make(worker, watched, backend, endpoint, &group.freed));
+        match making.await {
             Ok(connection) => group.connections.borrow_mut().push(Rc::new(connection)),
             Err(error) => {
                 maker.making.failure.set(Some(error));
