@@ -136,13 +136,15 @@ pub(crate) struct Bench<'a> {
     pub(crate) certificate: (String, String),
 }
 
-/// The program's path, from where a shell or pip would have put it.
+/// The program's path: where a shell would find it, or among the system's own.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "peers are the user's own programs, found as a shell finds them"
+)]
 fn find(program: &str) -> Option<String> {
-    let home = std::env::home_dir().unwrap_or_default();
-    ["/usr/sbin", "/usr/bin", "/usr/local/bin"]
-        .iter()
-        .map(PathBuf::from)
-        .chain([home.join(".local/bin"), home.join(".cache/rauta/envoy/bin")])
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin")])
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
         .map(|path| path.display().to_string())
