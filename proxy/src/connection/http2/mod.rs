@@ -71,6 +71,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, client: Client, watched: Rc<Watch
     let Some(connection) = shaken else {
         return client.ended(worker, ConnectionReason::HeadTimeout);
     };
+    shared.gather();
     let mut serving = Serving {
         worker,
         client,
@@ -168,7 +169,11 @@ impl Serving<'_> {
                     return Poll::Ready(Ended::For(ConnectionReason::Http2));
                 }
                 Poll::Ready(None) => return Poll::Ready(Ended::Quietly),
-                Poll::Pending => return self.look_at_clock(),
+                Poll::Pending => {
+                    // Who holds it back is a matter of the clock.
+                    let _written = self.shared.poll_flush(cx);
+                    return self.look_at_clock();
+                }
             }
         }
     }
@@ -291,6 +296,12 @@ impl Serving<'_> {
         if let Ended::For(reason) = ended {
             client.ended(worker, reason);
         }
+        // What was said last, where there is room for it.
+        poll_fn(|cx| {
+            let _written = shared.poll_flush(cx);
+            Poll::Ready(())
+        })
+        .await;
         if let Some(stream) = Shared::into_stream(shared) {
             let wire = Wire::new(stream, BytesMut::new());
             linger::close(&mut Http1::new(worker, &watched, wire)).await;

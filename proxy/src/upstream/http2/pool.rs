@@ -17,8 +17,9 @@ use h2::{Ping, PingPong};
 use rauta_routing::{Backend, Endpoint};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
@@ -248,7 +249,8 @@ async fn make(
     let stream = dial(worker, watched, backend, endpoint).await?;
     let local = stream.tcp().local_addr().ok();
     keep_alive(stream.tcp());
-    let io = Io(Shared::new(stream, BytesMut::new()));
+    let shared = Shared::new(stream, BytesMut::new());
+    let io = Io(Rc::clone(&shared));
     let header_list = u32::try_from(worker.config.message.head_bytes).unwrap_or(u32::MAX);
     let shaken = Builder::new()
         .enable_push(false)
@@ -263,9 +265,17 @@ async fn make(
     let ping = connection.ping_pong();
     let is_breached = Rc::new(Cell::new(false));
     let breached = Rc::clone(&is_breached);
+    shared.gather();
     spawn_local(async move {
+        let mut connection = pin!(connection);
         // How it ended is told to its streams, and to whoever would open another.
-        let ended = connection.await;
+        let ended = poll_fn(|cx| {
+            let ended = connection.as_mut().poll(cx);
+            // Who holds it back is a matter of the exchanges' own clocks.
+            let _written = shared.poll_flush(cx);
+            ended
+        })
+        .await;
         breached.set(ended.is_err_and(|error| super::is_breach(&error)));
     });
     if let Some(ping) = ping {
