@@ -21,7 +21,7 @@ BUILD := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: tools ## Real traffic and four faults on loopback, found while you watch (main job, 30 s)
@@ -69,6 +69,10 @@ doc: tools ## Build the API documentation (target/doc)
 schemas: tools ## Write schemas/json and docs/configuration.md from the types
 	RAUTA_REGENERATE=1 $(CARGO) test --locked --package rauta-schemas committed_schemas
 	RAUTA_REGENERATE=1 $(CARGO) test --locked --package rauta the_committed_page
+
+.PHONY: instructions
+instructions: tools ## Write down how many instructions lookups and exchanges take
+	RAUTA_REGENERATE=1 $(CARGO) test --locked --package rauta-bench --test instructions
 
 .PHONY: deny
 deny: tools ## Bans, licences and sources of outside crates (deny.toml), by cargo-deny

@@ -22,6 +22,7 @@ chromium chromium
 curl curl
 h2load nghttp2-client
 timeout coreutils
+valgrind valgrind
 "
     ;;
   bench)

@@ -151,7 +151,7 @@ pub fn config() -> Config {
     }
 }
 
-fn snapshot(names: &Names, address: SocketAddr, routes: Vec<Route>) -> Arc<Snapshot> {
+pub fn snapshot(names: &Names, address: SocketAddr, routes: Vec<Route>) -> Arc<Snapshot> {
     let mut backends = HashMap::new();
     let mut rules = Vec::new();
     for (at, route) in routes.into_iter().enumerate() {
