@@ -37,8 +37,9 @@ pub(crate) struct RawConfig {
     pub(crate) bind_any: Option<bool>,
     /// Where the admin server listens, `ip:port`. Default `127.0.0.1:9090`.
     pub(crate) admin: Option<String>,
-    /// The least severe log lines that are written: `error`, `warn`, `info`, `debug`, `trace`, or
-    /// a filter as `RUST_LOG` takes it. `RUST_LOG`, where set, wins. Default `info`.
+    /// The least severe log lines that are written: `error`, `warn`, `info`, `debug`, `trace`
+    /// (not in release builds), or a filter as `RUST_LOG` takes it. `RUST_LOG`, where set, wins.
+    /// Default `info`.
     pub(crate) log_level: Option<String>,
     /// How logs are written: `text`, `json`, or `auto` (text on a terminal). Default `auto`.
     pub(crate) log_format: Option<String>,
