@@ -103,6 +103,7 @@ impl Routing {
                         changes,
                         view: view.clone(),
                         verdicts: Verdicts::default(),
+                        refused: Vec::new(),
                     },
                     None,
                 )
@@ -117,6 +118,7 @@ impl Routing {
                     changes,
                     view: view.clone(),
                     verdicts: Verdicts::default(),
+                    refused: Vec::new(),
                 };
                 control.take_in(reading);
                 let sender = sender.clone();
@@ -184,6 +186,8 @@ struct Control {
     changes: ChangeMetrics,
     view: RoutingView,
     verdicts: Verdicts,
+    /// What the data plane does not serve of the last snapshot.
+    refused: Vec<String>,
 }
 
 impl Control {
@@ -220,8 +224,11 @@ impl Control {
                 .report(applied.ports.iter().map(report).collect());
             log_ports(applied, &self.view.snapshot());
         }
+        if let (Some(snapshot), Some(applied)) = (&snapshot, &applied) {
+            self.refused = refusals(snapshot, applied);
+        }
         let status = self.controller.status();
-        for wrong in self.verdicts.news(&status) {
+        for wrong in self.verdicts.news(&status, &self.refused) {
             tracing::warn!("{wrong}");
         }
         self.view.with(|seen| {
@@ -251,6 +258,23 @@ fn report((address, state): &(std::net::SocketAddr, PortState)) -> PortReport {
         address: *address,
         outcome,
     }
+}
+
+/// Certificates that rustls cannot use, though the manifests seemed right.
+fn refusals(snapshot: &Snapshot, applied: &Applied) -> Vec<String> {
+    let listeners = snapshot.ports.iter().flat_map(|port| port.listeners());
+    let name_of = |id| {
+        let found = listeners.clone().find(|listener| listener.id() == id)?;
+        let name = found.name.name();
+        Some(format!(
+            "{}/{} listener {}",
+            name.namespace, name.gateway, name.listener
+        ))
+    };
+    let refused = applied.refused.iter();
+    refused
+        .map(|(id, why)| format!("Gateway {}: {why}", name_of(*id).unwrap_or_default()))
+        .collect()
 }
 
 /// Says which addresses are served, when they are new, and which cannot be.

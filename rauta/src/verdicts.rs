@@ -9,9 +9,11 @@ use std::collections::BTreeSet;
 pub(crate) struct Verdicts(BTreeSet<String>);
 
 impl Verdicts {
-    /// Takes in what became of each object and tells what is wrong now and was not before.
-    pub(crate) fn news(&mut self, status: &[ObjectStatus]) -> Vec<String> {
-        let complaints: BTreeSet<String> = status.iter().flat_map(complaints).collect();
+    /// Takes in what became of each object, and what the data plane `refused` of it, and tells what
+    /// is wrong now and was not before.
+    pub(crate) fn news(&mut self, status: &[ObjectStatus], refused: &[String]) -> Vec<String> {
+        let complaints = status.iter().flat_map(complaints);
+        let complaints: BTreeSet<String> = complaints.chain(refused.iter().cloned()).collect();
         let news = complaints.difference(&self.0).cloned().collect();
         self.0 = complaints;
         news
@@ -76,9 +78,12 @@ mod tests {
         );
         let told = "Gateway shop/edge: Programmed AddressNotUsable: 192.0.2.1 is not a loopback \
                     address (edge.yaml)";
-        assert_eq!(verdicts.news(&wrong), [told]);
-        assert!(verdicts.news(&wrong).is_empty());
-        assert!(verdicts.news(&right).is_empty());
-        assert_eq!(verdicts.news(&wrong), [told]);
+        assert_eq!(verdicts.news(&wrong, &[]), [told]);
+        assert!(verdicts.news(&wrong, &[]).is_empty());
+        assert!(verdicts.news(&right, &[]).is_empty());
+        assert_eq!(verdicts.news(&wrong, &[]), [told]);
+        let refused = ["Gateway shop/edge listener https: its certificate".to_owned()];
+        assert_eq!(verdicts.news(&wrong, &refused), refused);
+        assert!(verdicts.news(&wrong, &refused).is_empty());
     }
 }
