@@ -20,6 +20,11 @@ pub(crate) struct Load {
     pub(crate) max_us: f64,
 }
 
+/// Seconds after which h2load, which at times waits for ever at its end, is ended.
+const PATIENCE_SECONDS: u32 = 10;
+/// How often a load that hung is made again.
+const TRIES: u32 = 5;
+
 /// Loads `address` on the given core for `seconds`.
 pub(crate) fn run(
     cell: &Cell,
@@ -27,9 +32,20 @@ pub(crate) fn run(
     core: usize,
     seconds: u32,
 ) -> anyhow::Result<Load> {
+    for _ in 1..TRIES {
+        if let Ok(load) = attempt(cell, address, core, seconds) {
+            return Ok(load);
+        }
+    }
+    attempt(cell, address, core, seconds)
+}
+
+fn attempt(cell: &Cell, address: SocketAddr, core: usize, seconds: u32) -> anyhow::Result<Load> {
     let scheme = if cell.tls { "https" } else { "http" };
     let mut command = Command::new("taskset");
-    command.args(["-c", &core.to_string(), "h2load", "-t", "1"]);
+    command.args(["-c", &core.to_string()]);
+    command.args(["timeout", &(seconds + PATIENCE_SECONDS).to_string()]);
+    command.args(["h2load", "-t", "1"]);
     command.args([
         "-c",
         &cell.connections.to_string(),

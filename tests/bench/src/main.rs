@@ -10,6 +10,7 @@
 mod backend; // the one backend, and the bare relay: the floor
 mod cell; // what is measured: protocol, TLS, body, rate, routes
 mod load; // h2load and what it says
+mod memory; // what routes with traffic and idle connections hold
 mod peer; // each proxy: its configuration and command
 mod process; // started, pinned, measured, stopped
 mod report; // medians and ratios, for people and for the docs
@@ -86,6 +87,11 @@ fn run(arguments: &RunArgs) -> anyhow::Result<()> {
     }) {
         let rounds = round::measure(cell, arguments, folder.path())?;
         let table = report::table(cell, &rounds);
+        println!("{table}");
+        tables.push(table);
+    }
+    if arguments.cells.is_empty() || arguments.cells.iter().any(|name| name == memory::NAME) {
+        let table = memory::measure(arguments, folder.path())?;
         println!("{table}");
         tables.push(table);
     }

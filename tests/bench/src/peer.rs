@@ -91,7 +91,7 @@ impl Peer {
                     "--manifests",
                     &manifests,
                     "--workers",
-                    "1",
+                    &bench.workers.to_string(),
                     "--admin",
                     "127.0.20.1:18090",
                 ])
@@ -132,6 +132,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) backend: SocketAddr,
     pub(crate) rauta: PathBuf,
+    /// RAUTA's workers.
+    pub(crate) workers: usize,
     /// PEM of a self-signed certificate and of its key.
     pub(crate) certificate: (String, String),
 }

@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 /// The proxies' core and the core of load and backend.
-const CORES: (usize, usize) = (0, 1);
+pub(crate) const CORES: (usize, usize) = (0, 1);
 /// Seconds of load that warm a proxy up.
 const WARM_UP_SECONDS: u32 = 1;
 /// A relay this far off its median says that the machine was disturbed.
@@ -45,6 +45,7 @@ pub(crate) fn measure(
         folder,
         backend,
         rauta: arguments.rauta.clone(),
+        workers: 1,
         certificate,
     };
     let program = std::env::current_exe()?.display().to_string();
