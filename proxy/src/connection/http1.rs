@@ -1,6 +1,7 @@
 //! A client's HTTP/1 connection: heads in, bodies in and out, in the order of the requests. The
 //! grammar is `rauta_http1`'s; here is only when to read, when to write and when to stop.
 
+use super::discard::discard;
 use super::http2;
 use crate::body::Frame;
 use crate::error::ProxyError;
@@ -437,31 +438,7 @@ impl Http1 {
     }
 
     async fn discard_body(&mut self) -> bool {
-        let mut left = self.worker.config.limits.discard_bytes;
-        let limit = self
-            .worker
-            .config
-            .limits
-            .progress
-            .min(std::time::Duration::from_secs(5));
-        self.watched.arm(self.worker.deadline(limit));
-        let is_complete = poll_fn(|cx| {
-            loop {
-                if self.watched.is_expired() {
-                    return Poll::Ready(false);
-                }
-                match ready!(self.poll_body(cx)) {
-                    Ok(None) => return Poll::Ready(true),
-                    Err(_) => return Poll::Ready(false),
-                    Ok(Some(frame)) => match left.checked_sub(frame.len() as u64) {
-                        Some(rest) => left = rest,
-                        None => return Poll::Ready(false),
-                    },
-                }
-            }
-        })
-        .await;
-        self.watched.disarm();
-        is_complete
+        let (worker, watched) = (Rc::clone(&self.worker), Rc::clone(&self.watched));
+        discard(&worker, &watched, |cx| self.poll_body(cx)).await
     }
 }

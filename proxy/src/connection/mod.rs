@@ -1,6 +1,7 @@
 //! One task per client connection. Protocols differ only here and in `upstream`: what a request is
 //! served with is a [`Downstream`], whose methods are the same for each of them.
 
+mod discard; // what is left of a request's body after its answer
 mod http1; // HTTP/1: keep-alive, pipelining, framing
 mod http2; // HTTP/2: streams, limits on work, going away
 mod linger; // how a connection ends without taking its last response back

@@ -2,6 +2,7 @@
 //! its body, or for its end, so that a response without a body is one frame.
 
 use crate::body::Frame;
+use crate::connection::discard::discard;
 use crate::error::ProxyError;
 use crate::http2::{Fault, Gone, Receiver, Sender};
 use crate::watch::Watched;
@@ -12,13 +13,8 @@ use h2::{Reason, RecvStream};
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
 use rauta_http1::{BodyLength, Request, strip_response_hop_by_hop};
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
-
-/// How long an unread request body is thrown away.
-const DISCARD: Duration = Duration::from_secs(5);
 
 /// A stream, with the state of its exchange.
 pub(crate) struct Http2 {
@@ -198,25 +194,9 @@ impl Http2 {
         if !is_answered || self.body.is_at_end() || self.awaits_continue || is_long {
             return;
         }
-        let mut left = limits.discard_bytes;
         let watched = Rc::clone(&self.watched);
-        watched.arm(worker.deadline(limits.progress.min(DISCARD)));
-        poll_fn(|cx| {
-            loop {
-                if watched.is_expired() {
-                    return Poll::Ready(());
-                }
-                let Ok(Some(frame)) = ready!(self.poll_body(cx)) else {
-                    return Poll::Ready(());
-                };
-                match left.checked_sub(frame.len() as u64) {
-                    Some(rest) => left = rest,
-                    None => return Poll::Ready(()),
-                }
-            }
-        })
-        .await;
-        watched.disarm();
+        // However it ends, the stream is over.
+        let _is_complete = discard(worker, &watched, |cx| self.poll_body(cx)).await;
     }
 
     /// See [`super::Downstream::abort`].
