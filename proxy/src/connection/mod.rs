@@ -26,10 +26,8 @@ use rauta_schemas::{
     ConnectionEvent, ConnectionId, ConnectionReason, Event, ExchangeId, FourTuple, ListenerId,
 };
 use std::cell::Cell;
-use std::future::Future;
 use std::io;
 use std::net::IpAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::net::TcpStream;
@@ -181,12 +179,8 @@ async fn learn_client(
     tcp: &mut TcpStream,
 ) -> io::Result<()> {
     watched.arm(worker.deadline(worker.config.limits.handshake));
-    let mut reading = pin!(proxy_header::read(tcp));
-    let read = std::future::poll_fn(|cx| match reading.as_mut().poll(cx) {
-        Poll::Pending if watched.is_expired() => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-        read => read,
-    })
-    .await;
+    let late = io::Error::from(io::ErrorKind::TimedOut);
+    let read = watched.until_expired(late, proxy_header::read(tcp)).await;
     watched.disarm();
     if let Some(addresses) = read? {
         client.addresses = addresses;

@@ -61,14 +61,9 @@ pub(super) fn may_become_preface(read: &[u8]) -> bool {
 pub(crate) async fn serve(worker: &Rc<Worker>, client: Client, watched: Rc<Watched>, wire: Wire) {
     let shared = Shared::new(wire.stream, wire.read);
     watched.arm(worker.deadline(worker.config.limits.head));
-    let mut handshake = pin!(settings(worker).handshake(Io(Rc::clone(&shared))));
-    let shaken = poll_fn(|cx| match handshake.as_mut().poll(cx) {
-        Poll::Pending if watched.is_expired() => Poll::Ready(None),
-        Poll::Pending => Poll::Pending,
-        Poll::Ready(result) => Poll::Ready(result.ok()),
-    })
-    .await;
-    let Some(connection) = shaken else {
+    let handshake = settings(worker).handshake(Io(Rc::clone(&shared)));
+    let shaking = async { handshake.await.map_err(drop) };
+    let Ok(connection) = watched.until_expired((), shaking).await else {
         return client.ended(worker, ConnectionReason::HeadTimeout);
     };
     shared.gather();
