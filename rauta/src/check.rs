@@ -95,10 +95,7 @@ fn mistake_json(mistake: &Mistake) -> Value {
 
 /// An object with its conditions, for people.
 fn lines(object: &ObjectStatus) -> String {
-    let name = match object.namespace.as_str() {
-        "" => object.name.clone(),
-        namespace => format!("{namespace}/{}", object.name),
-    };
+    let name = object.qualified_name();
     let verdict = if object.is_rejected() {
         "REJECTED"
     } else {

@@ -96,30 +96,13 @@ impl Routing {
                     tls,
                 };
                 let controller = quick.controller(names).context("the quick way")?;
-                (
-                    Control {
-                        controller,
-                        proxy,
-                        changes,
-                        view: view.clone(),
-                        verdicts: Verdicts::default(),
-                        refused: Vec::new(),
-                    },
-                    None,
-                )
+                (Control::new(controller, proxy, changes, &view), None)
             }
             Input::Manifests(paths) => {
                 let mut source = FileSource::open(paths.clone());
                 let reading = source.read_all();
                 let controller = Controller::new(controller_config(config), names);
-                let mut control = Control {
-                    controller,
-                    proxy,
-                    changes,
-                    view: view.clone(),
-                    verdicts: Verdicts::default(),
-                    refused: Vec::new(),
-                };
+                let mut control = Control::new(controller, proxy, changes, &view);
                 control.take_in(reading);
                 let sender = sender.clone();
                 let watch = source
@@ -191,6 +174,22 @@ struct Control {
 }
 
 impl Control {
+    fn new(
+        controller: Controller,
+        proxy: Arc<Proxy>,
+        changes: ChangeMetrics,
+        view: &RoutingView,
+    ) -> Self {
+        Self {
+            controller,
+            proxy,
+            changes,
+            view: view.clone(),
+            verdicts: Verdicts::default(),
+            refused: Vec::new(),
+        }
+    }
+
     fn take_in(&mut self, reading: Reading) {
         for mistake in &reading.mistakes {
             log(mistake);

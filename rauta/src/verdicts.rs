@@ -23,11 +23,7 @@ impl Verdicts {
 fn complaints(object: &ObjectStatus) -> impl Iterator<Item = String> {
     let wrong = object.all_conditions().filter(|found| is_wrong(found));
     wrong.map(|condition| {
-        let ObjectStatus { kind, name, .. } = object;
-        let namespace = match object.namespace.as_str() {
-            "" => String::new(),
-            namespace => format!("{namespace}/"),
-        };
+        let (kind, name) = (object.kind, object.qualified_name());
         let Condition {
             r#type,
             reason,
@@ -35,7 +31,7 @@ fn complaints(object: &ObjectStatus) -> impl Iterator<Item = String> {
             ..
         } = condition;
         let origin = &object.origin;
-        format!("{kind} {namespace}{name}: {type} {reason}: {message} ({origin})")
+        format!("{kind} {name}: {type} {reason}: {message} ({origin})")
     })
 }
 

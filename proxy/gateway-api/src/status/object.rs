@@ -125,6 +125,14 @@ impl ObjectStatus {
         }
     }
 
+    /// `namespace/name`, or the name alone where the kind has no namespaces.
+    pub fn qualified_name(&self) -> String {
+        match self.namespace.as_str() {
+            "" => self.name.clone(),
+            namespace => format!("{namespace}/{}", self.name),
+        }
+    }
+
     /// All conditions: of the object, its listeners, parents and ancestors.
     pub fn all_conditions(&self) -> impl Iterator<Item = &Condition> {
         let listeners = self.listeners.iter().flat_map(|part| &part.conditions);
