@@ -1,6 +1,6 @@
 //! The command line: what can be asked of `rauta`, and how each answer is asked for.
 
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -25,6 +25,13 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Say which listener, route, rule, filters and backend answer a request, or why none does.
     Explain(ExplainArgs),
+    /// Show the anomalies of a running RAUTA, or of a file of them, as they come.
+    Tail(TailArgs),
+    /// Print the JSON Schemas of the documents that leave RAUTA.
+    Schema {
+        /// Only this document's, e.g. occurrence.
+        name: Option<String>,
+    },
     /// Print the version.
     Version {
         /// Print one JSON object.
@@ -133,6 +140,45 @@ pub(crate) struct ExplainArgs {
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    rauta tail\n  \
+    rauta tail --admin 127.0.0.1:9090 --last 0\n  \
+    rauta tail --file anomalies.jsonl --once --json | jq .data.observed")]
+pub(crate) struct TailArgs {
+    /// The admin server of a running RAUTA.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9090")]
+    pub(crate) admin: std::net::SocketAddr,
+    /// A file of anomalies (`rauta run --anomaly-log`), followed over rotations.
+    #[arg(long, value_name = "FILE", conflicts_with = "admin", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// How many of those that are there already are shown first.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) last: usize,
+    /// Show what is there and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Print each document as it was received, one per line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// When to use colours: auto is on a terminal, unless NO_COLOR is set.
+    #[arg(long, value_enum, default_value_t = Colour::Auto)]
+    pub(crate) color: Colour,
+    #[arg(long, env = "NO_COLOR", hide = true)]
+    pub(crate) no_color: Option<String>,
+}
+
+/// When output is coloured.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }
 
 #[cfg(test)]

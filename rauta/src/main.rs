@@ -15,6 +15,8 @@ mod outputs; // the threads that write lines
 mod routing; // the control thread: manifests to snapshots
 mod run; // `rauta run`: configuration, signals, drain
 mod samples; // exact figures for a scrape
+mod schema; // the forms of what leaves RAUTA
+mod tail; // anomalies as they come
 mod verdicts; // what the log says of objects
 mod version; // which build this is
 mod view; // what runs, as data
@@ -50,6 +52,8 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Tail(arguments) => tail::run(&arguments),
+        Command::Schema { name } => schema::run(name.as_deref()),
         Command::Version { json } => version::run(json),
         Command::Completions { shell } => version::completions(shell),
     };
