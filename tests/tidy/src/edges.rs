@@ -71,20 +71,23 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("gateway-api", &["rauta-gateway-api"]),
     ("h2", &["rauta-proxy"]),
     ("httparse", &["rauta-http1"]),
-    ("hyper", &["rauta-proxy", "rauta"]),
-    ("hyper-*", &["rauta-proxy", "rauta"]),
+    ("hyper", &["rauta-proxy", "rauta", "rauta-sinks"]),
+    ("hyper-*", &["rauta-proxy", "rauta", "rauta-sinks"]),
     ("k8s-openapi", &["rauta-gateway-api"]),
     ("kube", &["rauta-gateway-api"]),
     ("kube-*", &["rauta-gateway-api"]),
     ("opentelemetry*", &["rauta-sinks"]),
+    ("prost", &["rauta-sinks"]),
     // The manifest reader states whether an expression is valid before routing compiles it.
     ("regex", &["rauta-routing", "rauta-gateway-api"]),
     ("regex-automata", &["rauta-routing"]),
     ("rtrb", &["rauta-core"]),
-    ("rustls", &["rauta-proxy"]),
-    ("rustls-native-certs", &["rauta-proxy"]),
+    ("rustls", &["rauta-proxy", "rauta-sinks"]),
+    ("rustls-native-certs", &["rauta-proxy", "rauta-sinks"]),
     ("rustls-webpki", &["rauta-proxy"]),
-    ("tokio-rustls", &["rauta-proxy"]),
+    ("tokio-rustls", &["rauta-proxy", "rauta-sinks"]),
+    ("tonic", &["rauta-sinks"]),
+    ("tonic-*", &["rauta-sinks"]),
 ];
 
 /// Crates without a clock, a socket or a runtime, and what would give them one.
