@@ -21,6 +21,7 @@ certutil libnss3-tools
 chromium chromium
 curl curl
 h2load nghttp2-client
+prometheus prometheus
 timeout coreutils
 valgrind valgrind
 "

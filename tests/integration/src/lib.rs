@@ -2,16 +2,21 @@
 
 #![forbid(unsafe_code)]
 
+mod beside; // programs that run beside a test
+mod collector; // an OpenTelemetry Collector
 mod http; // a byte-exact client of few lines
 mod manifests; // folders of manifests
 mod module; // the Gateway API's published examples, and grpcurl
 mod overlay; // what these examples refer to
 mod program; // the built program and a running one
+mod prometheus; // Prometheus, and promtool
 mod scale; // how large the long proofs are
 
+pub use collector::Collector;
 pub use http::{Answer, get, request};
 pub use manifests::{Manifests, route, service};
 pub use module::{gateway_api, grpcurl};
 pub use overlay::Overlay;
 pub use program::{Rauta, built};
+pub use prometheus::{Prometheus, check_metrics};
 pub use scale::scaled;

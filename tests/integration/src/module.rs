@@ -1,6 +1,6 @@
 //! Fetches Go modules into the user's cache: the Gateway API's own, so that its examples are read
-//! as they were published and never copied, and grpcurl, which is built there. Nothing is trusted
-//! but a module's checksum.
+//! as they were published and never copied; grpcurl and an OpenTelemetry Collector are built there.
+//! Nothing is trusted but a module's checksum.
 
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
@@ -32,6 +32,25 @@ const GRPCURL: Module = Module {
 
 /// What of it is built: the client, and the server that it is tested with itself.
 const GRPCURL_PROGRAMS: [&str; 2] = ["cmd/grpcurl", "internal/testing/cmd/testserver"];
+
+/// What builds a collector out of the parts that a file names.
+const COLLECTOR_BUILDER: Module = Module {
+    path: "go.opentelemetry.io/collector/cmd/builder",
+    version: "v0.160.0",
+    sum: "h1:oAWgSxRGp7OoiqN4dqSXjSUhiE2utL8NsfJ8tVGGn64=",
+};
+
+/// The parts of the collector that tests send to.
+const COLLECTOR_PARTS: &str = "\
+dist: {name: otelcol, module: rauta.dev/otelcol, output_path: out}
+receivers:
+- gomod: go.opentelemetry.io/collector/receiver/otlpreceiver v0.160.0
+exporters:
+- gomod: go.opentelemetry.io/collector/exporter/debugexporter v0.160.0
+- gomod: go.opentelemetry.io/collector/exporter/otlphttpexporter v0.160.0
+providers:
+- gomod: go.opentelemetry.io/collector/confmap/provider/fileprovider v1.66.0
+";
 
 /// The folder of the Gateway API's unpacked files, fetched first if this machine has it not yet.
 ///
@@ -69,6 +88,34 @@ pub fn grpcurl() -> anyhow::Result<PathBuf> {
         );
         Ok(programs)
     })
+}
+
+/// The program of an OpenTelemetry Collector, built first if this machine has it not yet.
+///
+/// # Errors
+/// One line that says what is missing: `go`, the network, or the expected content.
+pub(crate) fn otelcol() -> anyhow::Result<PathBuf> {
+    let Module { path, version, .. } = COLLECTOR_BUILDER;
+    let folder = cached(&format!("otelcol@{version}"), |aside| {
+        download(&COLLECTOR_BUILDER, aside)?;
+        std::fs::write(aside.join("builder.yaml"), COLLECTOR_PARTS)?;
+        let builder = format!("{path}@{version}");
+        let output = go(aside)
+            .args(["run", "-trimpath", &builder, "--config", "builder.yaml"])
+            .env("CGO_ENABLED", "0")
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "{path} {version} cannot be built: {}",
+            said.trim()
+        );
+        let programs = aside.join("programs");
+        std::fs::create_dir(&programs)?;
+        std::fs::rename(aside.join("out").join("otelcol"), programs.join("otelcol"))?;
+        Ok(programs)
+    })?;
+    Ok(folder.join("otelcol"))
 }
 
 /// A folder of that name in the cache, made aside and renamed, so that it is always whole. This
