@@ -3,6 +3,7 @@
 //! are `rauta_http1`'s.
 
 use ipnet::IpNet;
+use rauta_schemas::RuleName;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -21,6 +22,41 @@ pub struct Config {
     pub proxy_protocol: bool,
     /// How many exchanges in a million carry a detail (full path, user agent, request id).
     pub detail_per_million: u32,
+    /// Which of the traces that RAUTA begins are recorded.
+    pub tracing: Tracing,
+}
+
+/// Which of the traces that RAUTA begins are recorded: it says so in `traceparent`.
+#[derive(Clone, Debug, Default)]
+pub struct Tracing {
+    /// Does anyone report spans? Then exchanges of recorded traces carry a detail.
+    pub is_on: bool,
+    /// How many of a million new traces are recorded.
+    pub per_million: u32,
+    /// Routes with a share of their own.
+    pub routes: Vec<RouteShare>,
+}
+
+/// A route's own share of recorded traces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteShare {
+    /// The route's namespace.
+    pub namespace: String,
+    /// The route.
+    pub route: String,
+    /// How many of a million new traces are recorded.
+    pub per_million: u32,
+}
+
+impl Tracing {
+    /// The share of a rule.
+    pub(crate) fn per_million(&self, rule: &RuleName) -> u32 {
+        let own = self
+            .routes
+            .iter()
+            .find(|share| share.route == rule.route && share.namespace == rule.namespace);
+        own.map_or(self.per_million, |share| share.per_million)
+    }
 }
 
 impl Default for Config {
@@ -32,6 +68,7 @@ impl Default for Config {
             trusted: Vec::new(),
             proxy_protocol: false,
             detail_per_million: 0,
+            tracing: Tracing::default(),
         }
     }
 }

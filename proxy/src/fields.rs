@@ -3,6 +3,7 @@
 //! them.
 
 use crate::connection::Client;
+use crate::record::Exchange;
 use http::header::{EXPECT, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use rauta_http1::{Request, RequestError, strip_hop_by_hop};
 use rauta_schemas::TraceContext;
@@ -25,13 +26,21 @@ pub(crate) struct Marks {
     pub(crate) trace: TraceContext,
 }
 
+/// What a trace needs that RAUTA begins.
+pub(crate) struct NewTrace<'a> {
+    /// How many of a million are recorded.
+    pub(crate) per_million: u32,
+    /// Where ids come from.
+    pub(crate) random: &'a mut fastrand::Rng,
+}
+
 /// Takes the hop-by-hop fields out of a request and sets those that RAUTA speaks for.
 /// `public_port` is the listener's port.
 pub(crate) fn prepare(
     request: &mut Request,
     client: &mut Client,
     public_port: u16,
-    random: &mut fastrand::Rng,
+    new: NewTrace<'_>,
 ) -> Result<Marks, RequestError> {
     strip_hop_by_hop(&mut request.headers)?;
     let headers = &mut request.headers;
@@ -51,12 +60,12 @@ pub(crate) fn prepare(
     let request_id = match headers.get(REQUEST_ID) {
         Some(kept) if client.is_trusted && kept.len() <= REQUEST_ID_BYTES_MAX => kept.clone(),
         _ => {
-            let made = hex_value(&random.u128(..).to_be_bytes());
+            let made = hex_value(&new.random.u128(..).to_be_bytes());
             headers.insert(REQUEST_ID, made.clone());
             made
         }
     };
-    let trace = continue_trace(headers, random);
+    let trace = continue_trace(headers, new);
     Ok(Marks { request_id, trace })
 }
 
@@ -100,9 +109,13 @@ fn set_forwarded(headers: &mut HeaderMap, client: &mut Client, port: u16, author
 }
 
 /// W3C Trace Context: a sound `traceparent` is continued with a span of RAUTA's own, anything else
-/// is replaced by a new trace, and then `tracestate` has lost its meaning. New traces are not
-/// sampled: that is for whoever starts a trace on purpose.
-fn continue_trace(headers: &mut HeaderMap, random: &mut fastrand::Rng) -> TraceContext {
+/// is replaced by a new trace, and then `tracestate` has lost its meaning. Whoever began a trace
+/// has chosen whether it is recorded; RAUTA chooses where it begins one.
+fn continue_trace(headers: &mut HeaderMap, new: NewTrace<'_>) -> TraceContext {
+    let NewTrace {
+        per_million,
+        random,
+    } = new;
     let received = {
         let mut all = headers.get_all(TRACEPARENT).iter();
         let first = all
@@ -112,9 +125,10 @@ fn continue_trace(headers: &mut HeaderMap, random: &mut fastrand::Rng) -> TraceC
     };
     let span_id = nonzero(random).to_be_bytes();
     let trace = match received {
-        Some((trace_id, flags)) => TraceContext {
+        Some((trace_id, parent_id, flags)) => TraceContext {
             trace_id,
             span_id,
+            parent_id,
             flags,
         },
         None => {
@@ -126,21 +140,35 @@ fn continue_trace(headers: &mut HeaderMap, random: &mut fastrand::Rng) -> TraceC
             TraceContext {
                 trace_id: joined,
                 span_id,
-                flags: 0,
+                parent_id: [0; 8],
+                flags: u8::from(per_million > 0 && random.u32(..1_000_000) < per_million),
             }
         }
     };
+    set_traceparent(headers, &trace, 0);
+    trace
+}
+
+/// Makes the span of another attempt the parent of what the backend does. `made` attempts were
+/// made before; a filter that took the field out has the last word.
+pub(crate) fn set_attempt(headers: &mut HeaderMap, exchange: &Exchange, made: u32) {
+    if headers.contains_key(TRACEPARENT) {
+        let attempt = u8::try_from(made).unwrap_or(u8::MAX);
+        set_traceparent(headers, &exchange.trace(), attempt);
+    }
+}
+
+fn set_traceparent(headers: &mut HeaderMap, trace: &TraceContext, attempt: u8) {
     let mut text = [0; TRACEPARENT_BYTES];
     text[..3].copy_from_slice(b"00-");
     put_hex(&mut text[3..35], &trace.trace_id);
     text[35] = b'-';
-    put_hex(&mut text[36..52], &trace.span_id);
+    put_hex(&mut text[36..52], &trace.attempt_span_id(attempt));
     text[52] = b'-';
     put_hex(&mut text[53..], &[trace.flags]);
     if let Ok(made) = HeaderValue::from_bytes(&text) {
         headers.insert(TRACEPARENT, made);
     }
-    trace
 }
 
 const TRACEPARENT_BYTES: usize = 55;
@@ -150,7 +178,7 @@ fn nonzero(random: &mut fastrand::Rng) -> u64 {
 }
 
 /// Reads `version-traceid-parentid-flags`; later versions may go on after a dash.
-fn parse_traceparent(text: &[u8]) -> Option<([u8; 16], u8)> {
+fn parse_traceparent(text: &[u8]) -> Option<([u8; 16], [u8; 8], u8)> {
     let [version, trace_id, parent, flags] = [0..2, 3..35, 36..52, 53..55].map(|at| text.get(at));
     let is_dashed = [2, 35, 52].iter().all(|&at| text.get(at) == Some(&b'-'));
     let is_whole = match text.get(TRACEPARENT_BYTES) {
@@ -165,7 +193,7 @@ fn parse_traceparent(text: &[u8]) -> Option<([u8; 16], u8)> {
     read_hex(flags?, &mut flag)?;
     let is_sound = is_dashed && is_whole && number != [0xff] && id != [0; 16];
     // Only the sampled bit is known in version 00; what is not known is not passed on.
-    (is_sound && parent_id != [0; 8]).then_some((id, flag[0] & 1))
+    (is_sound && parent_id != [0; 8]).then_some((id, parent_id, flag[0] & 1))
 }
 
 /// Lower-case digits only, as the recommendation demands.

@@ -33,6 +33,6 @@ mod timeout; // a rule's time limits
 mod watch; // deadlines and long exchanges
 mod wire; // one HTTP/1 connection as bytes
 
-pub use config::{Config, Limits};
+pub use config::{Config, Limits, RouteShare, Tracing};
 pub use proxy::{Applied, Drained, Error, PortState, Proxy};
 pub use totals::Totals;

@@ -36,6 +36,8 @@ pub(crate) struct Opening {
     pub(crate) listener: ListenerId,
     /// Is it a kubelet-style probe from a trusted source?
     pub(crate) is_probe: bool,
+    /// Does the client speak TLS?
+    pub(crate) is_tls: bool,
 }
 
 /// The response event as far as it is known.
@@ -77,6 +79,7 @@ impl Record {
                 source: Source::Proxy,
                 is_probe: opening.is_probe,
                 is_streaming: false,
+                is_tls: opening.is_tls,
             },
         }
     }
@@ -119,6 +122,7 @@ impl Record {
             version: HttpVersion::Http11,
             listener: ListenerId::NONE,
             is_probe: false,
+            is_tls: false,
         };
         Self::new(&opening, HttpMethod::Get)
     }
@@ -242,20 +246,31 @@ impl Exchange {
         });
     }
 
-    /// Notes how an attempt ended, `duration_ns` after it began.
-    pub(crate) fn attempted(&self, outcome: AttemptOutcome, duration_ns: u64) {
+    /// Notes how an attempt ended, `duration_ns` after it began, and the status it was answered
+    /// with. From the first that failed on, attempts are listed one by one.
+    pub(crate) fn attempted(
+        &self,
+        outcome: AttemptOutcome,
+        status: Option<StatusCode>,
+        duration_ns: u64,
+    ) {
         self.edit(|record| {
             let event = &mut record.event;
             let slot = usize::from(event.attempts_count.min(1));
             event.attempts[slot] = outcome;
             event.attempts_count = event.attempts_count.saturating_add(1);
+            if outcome != AttemptOutcome::Responded {
+                event.detail.get_or_insert_default();
+            }
             if let Some(detail) = &mut event.detail
                 && detail.attempts.len() < ATTEMPTS_LISTED_MAX
             {
                 detail.attempts.push(Attempt {
                     endpoint: event.identity.endpoint,
+                    start_us: event.timings.upstream_chosen_us,
                     duration_us: u32::try_from(duration_ns / 1_000).unwrap_or(u32::MAX),
                     outcome,
+                    status: status.map_or(0, |status| status.as_u16()),
                 });
             }
         });
@@ -266,22 +281,31 @@ impl Exchange {
         self.edit(|record| record.event.trace = trace);
     }
 
+    /// The trace that the exchange belongs to.
+    pub(crate) fn trace(&self) -> TraceContext {
+        let record = self.watched.record.borrow();
+        record
+            .as_ref()
+            .map_or_else(TraceContext::default, |record| record.event.trace)
+    }
+
     /// Copies what only a detail keeps, where this exchange has one.
     pub(crate) fn detailed(&self, request: &Request, request_id: &HeaderValue, client: Address) {
-        if !self.is_detailed {
-            return;
-        }
+        let is_reported = self.worker.config.tracing.is_on;
         self.edit(|record| {
-            if let Some(kept) = &mut record.event.detail {
-                let attempts = std::mem::take(&mut kept.attempts);
-                let request_id = String::from_utf8_lossy(request_id.as_bytes()).into_owned();
-                **kept = HttpDetail {
-                    attempts,
-                    request_id,
-                    client,
-                    ..detail(request)
-                };
+            let event = &mut record.event;
+            if !self.is_detailed && !(is_reported && event.trace.is_sampled()) {
+                return;
             }
+            let kept = event.detail.get_or_insert_default();
+            let attempts = std::mem::take(&mut kept.attempts);
+            let request_id = String::from_utf8_lossy(request_id.as_bytes()).into_owned();
+            **kept = HttpDetail {
+                attempts,
+                request_id,
+                client,
+                ..detail(request)
+            };
         });
     }
 

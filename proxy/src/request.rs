@@ -11,6 +11,7 @@
 
 use crate::connection::{Client, Downstream, HeadFault};
 use crate::error::ProxyError;
+use crate::fields::NewTrace;
 use crate::filter::{self, Later, Received, mirror};
 use crate::forward::{self, Sides};
 use crate::record::{Exchange, Opening, Step};
@@ -91,7 +92,7 @@ async fn begin(
         route(place.listener, &request).ok_or(ProxyError::NoRoute)?;
     exchange.matched(rule);
 
-    let mut outgoing = outgoing(parties, client, place.port, &mut request)?;
+    let mut outgoing = outgoing(parties, client, (place.port, rule), &mut request)?;
     let received = received(client, place.port, &request, prefix_len);
     let mut later = Later::default();
     if let Some(answer) = filter::on_request(&rule.filters, &received, &mut outgoing, &mut later) {
@@ -262,6 +263,7 @@ fn opening(client: &Client, start: Now, head: &Head, place: Option<&Place<'_>>) 
         version,
         listener: place.map_or(ListenerId::NONE, |place| place.listener.id()),
         is_probe,
+        is_tls: client.is_tls,
     }
 }
 
@@ -279,12 +281,16 @@ fn route<'a>(listener: &'a Listener, request: &Request) -> Option<Matched<'a>> {
 fn outgoing(
     parties: &Parties<'_>,
     client: &mut Client,
-    port: &Port,
+    (port, rule): (&Port, &Rule),
     request: &mut Request,
 ) -> Result<Outgoing, ProxyError> {
     let Parties { worker, exchange } = *parties;
     let mut random = worker.random.borrow_mut();
-    let marks = fields::prepare(request, client, port.public_port, &mut random)
+    let new_trace = NewTrace {
+        per_million: worker.config.tracing.per_million(rule.name.name()),
+        random: &mut random,
+    };
+    let marks = fields::prepare(request, client, port.public_port, new_trace)
         .map_err(ProxyError::BadRequest)?;
     exchange.reached(Step::HeadRead);
     exchange.traced(marks.trace);

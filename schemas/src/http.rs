@@ -125,8 +125,10 @@ impl HttpVersion {
 pub struct TraceContext {
     /// 16 bytes, all zero = none.
     pub trace_id: [u8; 16],
-    /// RAUTA's own span, 8 bytes; the backend sees it as its parent.
+    /// RAUTA's own span of the exchange, 8 bytes; the parent of those of its attempts.
     pub span_id: [u8; 8],
+    /// The span that the client named as its own, 8 bytes; all zero = RAUTA began the trace.
+    pub parent_id: [u8; 8],
     /// Trace flags; bit 0 = sampled.
     pub flags: u8,
 }
@@ -135,6 +137,26 @@ impl TraceContext {
     /// The trace id as 32 hexadecimal digits, where there is one.
     pub fn trace_id_hex(&self) -> Option<String> {
         hex(&self.trace_id)
+    }
+
+    /// RAUTA's span of one attempt, counted from 0; the backend sees it as its parent. It follows
+    /// from [`Self::span_id`], so that whoever sends it and whoever reports it need not tell each
+    /// other.
+    pub fn attempt_span_id(&self, attempt: u8) -> [u8; 8] {
+        // The finaliser of SplitMix64, a permutation: neighbours land far apart.
+        let own = u64::from_be_bytes(self.span_id);
+        let step = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(u64::from(attempt) + 1);
+        let mut bits = own.wrapping_add(step);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+        // Zero would mean that there is none.
+        bits.max(1).to_be_bytes()
+    }
+
+    /// Did whoever began the trace, or RAUTA where it did, choose it to be recorded?
+    pub const fn is_sampled(&self) -> bool {
+        self.flags & 1 != 0
     }
 
     /// The span id as 16 hexadecimal digits, where there is one.
@@ -239,18 +261,24 @@ impl Default for Timings {
 pub struct Attempt {
     /// The endpoint tried.
     pub endpoint: EndpointId,
+    /// When it was chosen: offset from the request head's first byte, microseconds, saturating.
+    pub start_us: u32,
     /// From choosing the endpoint to the attempt's outcome, microseconds, saturating.
     pub duration_us: u32,
     /// How it ended.
     pub outcome: AttemptOutcome,
+    /// The status it was answered with; 0 where no response came.
+    pub status: u16,
 }
 
 impl Attempt {
     /// No attempt.
     pub const NONE: Self = Self {
         endpoint: EndpointId::NONE,
+        start_us: 0,
         duration_us: 0,
         outcome: AttemptOutcome::None,
+        status: 0,
     };
 }
 
@@ -277,7 +305,8 @@ pub struct HttpResponseEvent {
     pub upstream: FourTuple,
     /// Listener, rule, backend, endpoint.
     pub identity: Identity,
-    /// What does not fit a slot; only for exchanges that access log or sampling chose.
+    /// What does not fit a slot: whole for exchanges that access log or tracing chose, with the
+    /// attempts alone for others of which one failed.
     pub detail: Option<Box<HttpDetail>>,
     /// The status sent to the client; 0 where none was sent.
     pub status: u16,
@@ -305,6 +334,8 @@ pub struct HttpResponseEvent {
     pub is_probe: bool,
     /// Is its duration no measure of the backend's speed (upgrade, event stream)?
     pub is_streaming: bool,
+    /// Did the client speak TLS?
+    pub is_tls: bool,
 }
 
 /// An exchange is still open: sent at the age of [`HttpProgressEvent::FIRST_AFTER_MS`] and then at

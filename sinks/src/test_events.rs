@@ -68,5 +68,6 @@ pub(crate) fn response(ordinal: u32, status: u16) -> HttpResponseEvent {
         source: Source::Proxy,
         is_probe: false,
         is_streaming: false,
+        is_tls: false,
     }
 }

@@ -266,6 +266,7 @@ impl Exchange {
             source: Source::Proxy,
             is_probe: self.is_probe,
             is_streaming: self.is_streaming,
+            is_tls: false,
         }
     }
 

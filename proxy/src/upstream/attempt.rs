@@ -5,6 +5,7 @@ use super::connect::acquire;
 use super::{Outgoing, Response, Upstream};
 use crate::connection::Downstream;
 use crate::error::ProxyError;
+use crate::fields;
 use crate::filter::mirror::Copies;
 use crate::forward::{self, RequestBody, Sides};
 use crate::record::{Exchange, Step};
@@ -15,6 +16,7 @@ use rauta_core::clock;
 use rauta_routing::{Affinity, Backend, Endpoint, EndpointChoice, Rule, client_ip_hash};
 use rauta_schemas::{AttemptOutcome, EndpointId, RouteKind};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -74,6 +76,7 @@ pub(crate) async fn send(
 ) -> Result<Sent, ProxyError> {
     let worker = sending.worker;
     let retry = sending.rule.retry.as_ref();
+    let mut outgoing = Cow::Borrowed(request);
     let mut body = RequestBody::new(retry.map(|_| worker.config.limits.replay_bytes), copies);
     let mut tried: SmallVec<[EndpointId; 4]> = SmallVec::new();
     let mut made = 0;
@@ -84,7 +87,14 @@ pub(crate) async fn send(
         let began_ns = clock::monotonic_ns();
         sending.exchange.chose_endpoint(endpoint, began_ns);
         timers.begin_attempt();
-        let result = attempt(sending, downstream, timers, request, (endpoint, &mut body)).await;
+        let result = attempt(
+            sending,
+            downstream,
+            timers,
+            &outgoing,
+            (endpoint, &mut body),
+        )
+        .await;
         let attempts = Attempts {
             retry,
             method: &request.method,
@@ -107,13 +117,18 @@ pub(crate) async fn send(
                 .map_or(outcome, |_| AttemptOutcome::Responded);
         }
         let took_ns = clock::monotonic_ns().saturating_sub(began_ns);
-        sending.exchange.attempted(outcome, took_ns);
+        let status = result
+            .as_ref()
+            .ok()
+            .map(|answered| answered.response.status);
+        sending.exchange.attempted(outcome, status, took_ns);
         if next == Next::GiveUp {
             return result.map(|answered| Sent { answered, body });
         }
         drop(result);
         worker.totals.retries.add(1);
         body.rewind();
+        fields::set_attempt(&mut outgoing.to_mut().headers, sending.exchange, made);
         if next == Next::Replay {
             // Its other unused connections are as old: most likely as dead.
             worker.pool.forget(endpoint.address);

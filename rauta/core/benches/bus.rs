@@ -199,5 +199,6 @@ fn response(exchange: ExchangeId, wall_ns: u64) -> Event {
         source: Source::Proxy,
         is_probe: false,
         is_streaming: false,
+        is_tls: false,
     })
 }

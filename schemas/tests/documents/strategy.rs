@@ -112,6 +112,7 @@ fn trace() -> impl Strategy<Value = TraceContext> {
     let some = some.prop_map(|(trace_id, span_id, flags)| TraceContext {
         trace_id,
         span_id,
+        parent_id: [flags; 8],
         flags,
     });
     prop_oneof![Just(TraceContext::default()), some]
@@ -153,8 +154,10 @@ fn detail() -> impl Strategy<Value = Option<Box<HttpDetail>>> {
         (any::<u32>(), attempt_outcome(), 0..3_u32).prop_map(|(duration_us, outcome, id)| {
             Attempt {
                 endpoint: EndpointId::from(id),
+                start_us: duration_us / 2,
                 duration_us,
                 outcome,
+                status: 0,
             }
         });
     let texts = ("(/.{0,60}(\\?.{0,20})?)?", ".{0,30}", ".{0,30}", ".{0,20}");
@@ -233,6 +236,7 @@ pub(crate) fn response() -> impl Strategy<Value = HttpResponseEvent> {
             source: Source::Proxy,
             is_probe: flags[0],
             is_streaming: flags[1],
+            is_tls: flags[0],
         },
     )
 }
