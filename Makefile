@@ -18,6 +18,7 @@ CARGO ?= cargo
 ARGS ?=
 # Where cargo builds.
 BUILD := $(or $(CARGO_TARGET_DIR),target)
+LAB := $(BUILD)/debug/rauta-lab
 
 .PHONY: help
 help: ## List the commands
@@ -50,6 +51,25 @@ bench: ## CPU per request beside HAProxy, nginx and Envoy, and what bus and look
 soak: ## The long proofs at full size (minutes)
 	@tests/tools.sh test
 	RAUTA_SOAK=1 $(CARGO) test --locked --release --package rauta-integration -- --nocapture $(ARGS)
+
+.PHONY: lab-up
+lab-up: ## A real Kubernetes to test against, in namespaces of its own: make lab-up ARGS="--ipv6"
+	@tests/tools.sh lab
+	@$(CARGO) build --quiet --locked --package rauta-lab
+	@$(LAB) up $(ARGS)
+
+.PHONY: lab-down
+lab-down: ## Take the lab down and check that nothing of it, or of one that died, is left
+	@$(CARGO) build --quiet --locked --package rauta-lab
+	@$(LAB) down $(ARGS)
+
+.PHONY: lab-status
+lab-status: ## What runs of the lab
+	@$(LAB) status $(ARGS)
+
+.PHONY: lab-kubectl
+lab-kubectl: ## kubectl in the lab: make lab-kubectl ARGS="get pods -A"
+	@$(LAB) kubectl $(ARGS)
 
 .PHONY: lint
 lint: tools ## Formatting, clippy and rustdoc, each warning an error

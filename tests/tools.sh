@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes sure that the programs which building, testing and measuring call are there: `tools.sh` to
 # build and run, `tools.sh test` for the tests' clients on top, `tools.sh bench` for the bench's
-# rivals. Missing ones are installed where that is allowed (root, apt-get); elsewhere one line names
-# the packages.
+# rivals, `tools.sh lab` for the lab. Missing ones are installed where that is allowed (root,
+# apt-get); elsewhere one line names the packages.
 set -euo pipefail
 
 # program, and the Debian package that brings it
@@ -21,9 +21,15 @@ certutil libnss3-tools
 chromium chromium
 curl curl
 h2load nghttp2-client
+ip iproute2
 prometheus prometheus
 timeout coreutils
 valgrind valgrind
+"
+    ;;
+  lab)
+    needs+="
+ip iproute2
 "
     ;;
   bench)

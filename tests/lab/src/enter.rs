@@ -1,0 +1,40 @@
+//! A program inside a lab's network, or inside a node's.
+
+use crate::namespace::NetworkNamespace;
+use crate::record::Record;
+use crate::witness::is_alive;
+use anyhow::{Context, bail};
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+
+/// Runs a program there and waits for its end.
+///
+/// # Errors
+/// Where the lab does not run, has no such node, or the program cannot be started.
+pub fn enter(
+    record: &Record,
+    node: Option<&str>,
+    words: &[OsString],
+) -> anyhow::Result<ExitStatus> {
+    let name = &record.settings.name;
+    let Some(supervisor) = record.supervisor.filter(|&process| is_alive(process)) else {
+        bail!("the lab `{name}` does not run: `rauta-lab down --name {name}` clears it away");
+    };
+    let process = Path::new("/proc").join(supervisor.id.to_string());
+    let file = match node {
+        None => process.join("ns/net"),
+        Some(node) => {
+            let number = fs::read_to_string(record.node_folder(node).join("network"));
+            let number =
+                number.with_context(|| format!("the lab `{name}` has no node `{node}`"))?;
+            process.join("fd").join(number)
+        }
+    };
+    let (program, arguments) = words.split_first().context("which program?")?;
+    NetworkNamespace::open(&file)?.run(|| {
+        let status = Command::new(program).args(arguments).status();
+        status.with_context(|| format!("cannot start {}", program.display()))
+    })
+}
