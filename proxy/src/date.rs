@@ -1,7 +1,8 @@
 //! The Date of responses (RFC 9110 section 6.6.1): for RAUTA's own, and for a backend's that came
 //! without one. Written anew once a second, by whoever asks first.
 
-use http::header::{DATE, HeaderMap, HeaderValue};
+use http::header::{DATE, HeaderValue};
+use rauta_http1::Headers;
 use std::cell::RefCell;
 
 /// Seconds of a day.
@@ -20,8 +21,8 @@ impl Date {
     }
 
     /// Adds the moment `wall_ns`, nanoseconds since 1970, to a response that says none.
-    pub(crate) fn stamp(&self, wall_ns: u64, headers: &mut HeaderMap) {
-        if headers.contains_key(DATE) {
+    pub(crate) fn stamp(&self, wall_ns: u64, headers: &mut Headers) {
+        if headers.contains(&DATE) {
             return;
         }
         let second = wall_ns / 1_000_000_000;
@@ -29,7 +30,7 @@ impl Date {
         if kept.0 != second {
             *kept = (second, write(second));
         }
-        headers.insert(DATE, kept.1.clone());
+        headers.append(DATE, kept.1.clone());
     }
 }
 
@@ -105,13 +106,19 @@ mod tests {
     #[test]
     fn a_second_is_written_once_and_what_is_there_stays() {
         let date = Date::new();
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         date.stamp(784_111_777_999_999_999, &mut headers);
         date.stamp(784_111_778_000_000_000, &mut headers);
-        assert_eq!(headers[DATE], "Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(headers.get_all(DATE).iter().count(), 1);
+        assert_eq!(
+            headers.value(&DATE).unwrap(),
+            "Sun, 06 Nov 1994 08:49:37 GMT"
+        );
+        assert_eq!(headers.len(), 1);
         headers.clear();
         date.stamp(784_111_778_000_000_000, &mut headers);
-        assert_eq!(headers[DATE], "Sun, 06 Nov 1994 08:49:38 GMT");
+        assert_eq!(
+            headers.value(&DATE).unwrap(),
+            "Sun, 06 Nov 1994 08:49:38 GMT"
+        );
     }
 }

@@ -4,27 +4,22 @@
 
 use crate::connection::Client;
 use crate::record::Exchange;
-use http::header::{EXPECT, HeaderMap, HeaderName, HeaderValue, UPGRADE};
-use rauta_http1::{Request, RequestError, strip_hop_by_hop};
+use http::header::{EXPECT, HeaderName, HeaderValue, UPGRADE};
+use rauta_http1::{Headers, Request, RequestError, strip_hop_by_hop};
 use rauta_schemas::TraceContext;
 
-const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
-const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// What identifies the request to others.
-#[derive(Debug)]
-pub(crate) struct Marks {
-    pub(crate) request_id: HeaderValue,
-    pub(crate) trace: TraceContext,
-}
+/// The name under which a request is known to all who handle it.
+pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A longer id than this is replaced: it would be copied into every log behind us.
+const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// What a trace needs that RAUTA begins.
 pub(crate) struct NewTrace<'a> {
@@ -34,97 +29,145 @@ pub(crate) struct NewTrace<'a> {
     pub(crate) random: &'a mut fastrand::Rng,
 }
 
-/// Takes the hop-by-hop fields out of a request and sets those that RAUTA speaks for.
-/// `public_port` is the listener's port.
+/// Takes the hop-by-hop fields out of a request and sets those that RAUTA speaks for; says which
+/// trace it belongs to. `public_port` is the listener's port.
 pub(crate) fn prepare(
     request: &mut Request,
     client: &mut Client,
     public_port: u16,
     new: NewTrace<'_>,
-) -> Result<Marks, RequestError> {
+) -> Result<TraceContext, RequestError> {
     strip_hop_by_hop(&mut request.headers)?;
     let headers = &mut request.headers;
     if let Some(upgrade) = &request.upgrade {
-        headers.insert(UPGRADE, upgrade.clone());
+        headers.append(UPGRADE, upgrade.clone());
     }
     if request.expect_continue {
-        headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+        headers.append(EXPECT, HeaderValue::from_static("100-continue"));
     }
-    // Nobody but RAUTA could vouch for it, and RAUTA asks clients for no certificate.
-    headers.remove(FORWARDED_CLIENT_CERT);
-    if !client.is_trusted {
-        headers.remove(FORWARDED);
-        headers.remove(REAL_IP);
+    let told = Told::take_out(headers, client.is_trusted);
+    set_forwarded(
+        headers,
+        &told,
+        client,
+        public_port,
+        request.authority.as_str(),
+    );
+    if !told.has_request_id {
+        headers.append(
+            REQUEST_ID.clone(),
+            hex_value(&new.random.u128(..).to_be_bytes()),
+        );
     }
-    set_forwarded(headers, client, public_port, request.authority.as_str());
-    let request_id = match headers.get(REQUEST_ID) {
-        Some(kept) if client.is_trusted && kept.len() <= REQUEST_ID_BYTES_MAX => kept.clone(),
-        _ => {
-            let made = hex_value(&new.random.u128(..).to_be_bytes());
-            headers.insert(REQUEST_ID, made.clone());
-            made
-        }
-    };
-    let trace = continue_trace(headers, new);
-    Ok(Marks { request_id, trace })
+    Ok(continue_trace(headers, &told, new))
 }
 
-/// A longer id than this is replaced: it would be copied into every log behind us.
-const REQUEST_ID_BYTES_MAX: usize = 128;
+/// What the peer said in the fields that RAUTA speaks for.
+#[derive(Default)]
+struct Told {
+    /// A trusted peer's hops.
+    hops: Option<Vec<u8>>,
+    has_proto: bool,
+    has_host: bool,
+    has_port: bool,
+    has_request_id: bool,
+    has_tracestate: bool,
+    traceparents: usize,
+    /// The last trace that was sound.
+    trace: Option<([u8; 16], [u8; 8], u8)>,
+}
 
-fn set_forwarded(headers: &mut HeaderMap, client: &mut Client, port: u16, authority: &str) {
+impl Told {
+    /// Takes out what is not believed, and what will be said anew.
+    fn take_out(headers: &mut Headers, is_trusted: bool) -> Self {
+        let mut told = Self::default();
+        let keep = |has: &mut bool, is_kept: bool| {
+            *has |= is_kept;
+            is_kept
+        };
+        headers.retain(|name, value| match name.as_str() {
+            // Nobody but RAUTA could vouch for it, and RAUTA asks clients for no certificate.
+            "x-forwarded-client-cert" => false,
+            "forwarded" | "x-real-ip" => is_trusted,
+            "x-forwarded-for" => {
+                if is_trusted {
+                    told.add_hop(value);
+                }
+                false
+            }
+            "x-forwarded-proto" => keep(&mut told.has_proto, is_trusted),
+            "x-forwarded-host" => keep(&mut told.has_host, is_trusted),
+            "x-forwarded-port" => keep(&mut told.has_port, is_trusted),
+            "x-request-id" => keep(
+                &mut told.has_request_id,
+                is_trusted && value.len() <= REQUEST_ID_BYTES_MAX,
+            ),
+            "traceparent" => {
+                told.traceparents += 1;
+                told.trace = parse_traceparent(value);
+                false
+            }
+            "tracestate" => keep(&mut told.has_tracestate, true),
+            _ => true,
+        });
+        told
+    }
+
+    fn add_hop(&mut self, hop: &[u8]) {
+        let hops = self.hops.get_or_insert_default();
+        if !hops.is_empty() {
+            hops.extend_from_slice(b", ");
+        }
+        hops.extend_from_slice(hop);
+    }
+}
+
+fn set_forwarded(
+    headers: &mut Headers,
+    told: &Told,
+    client: &mut Client,
+    port: u16,
+    authority: &str,
+) {
     let own = client.forwarded_for();
-    let is_kept =
-        |name: &HeaderName, headers: &HeaderMap| client.is_trusted && headers.contains_key(name);
-    if is_kept(&FORWARDED_FOR, headers) {
-        let mut hops: Vec<&[u8]> = headers
-            .get_all(FORWARDED_FOR)
-            .iter()
-            .map(HeaderValue::as_bytes)
-            .collect();
-        hops.push(own.as_bytes());
-        let joined = hops.join(&b", "[..]);
-        headers.insert(
-            FORWARDED_FOR,
-            HeaderValue::from_bytes(&joined).unwrap_or(own),
-        );
-    } else {
-        headers.insert(FORWARDED_FOR, own);
-    }
-    if !is_kept(&FORWARDED_PROTO, headers) {
+    let hops = match &told.hops {
+        Some(hops) => {
+            let joined = [hops, own.as_bytes()].join(&b", "[..]);
+            HeaderValue::from_bytes(&joined).unwrap_or(own)
+        }
+        None => own,
+    };
+    headers.append(FORWARDED_FOR.clone(), hops);
+    if !told.has_proto {
         let scheme = if client.is_tls { "https" } else { "http" };
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
+        headers.append(FORWARDED_PROTO.clone(), HeaderValue::from_static(scheme));
     }
-    if !is_kept(&FORWARDED_HOST, headers) {
-        headers.insert(FORWARDED_HOST, value(authority));
+    if !told.has_host {
+        headers.append(FORWARDED_HOST.clone(), value(authority));
     }
-    if !is_kept(&FORWARDED_PORT, headers) {
+    if !told.has_port {
         let made = match &client.forwarded_port {
             Some((made_for, made)) if *made_for == port => made.clone(),
-            _ => HeaderValue::from(port),
+            _ => {
+                let made = HeaderValue::from(port);
+                client.forwarded_port = Some((port, made.clone()));
+                made
+            }
         };
-        client.forwarded_port = Some((port, made.clone()));
-        headers.insert(FORWARDED_PORT, made);
+        headers.append(FORWARDED_PORT.clone(), made);
     }
 }
 
 /// W3C Trace Context: a sound `traceparent` is continued with a span of RAUTA's own, anything else
 /// is replaced by a new trace, and then `tracestate` has lost its meaning. Whoever began a trace
 /// has chosen whether it is recorded; RAUTA chooses where it begins one.
-fn continue_trace(headers: &mut HeaderMap, new: NewTrace<'_>) -> TraceContext {
+fn continue_trace(headers: &mut Headers, told: &Told, new: NewTrace<'_>) -> TraceContext {
     let NewTrace {
         per_million,
         random,
     } = new;
-    let received = {
-        let mut all = headers.get_all(TRACEPARENT).iter();
-        let first = all
-            .next()
-            .and_then(|value| parse_traceparent(value.as_bytes()));
-        first.filter(|_| all.next().is_none())
-    };
     let span_id = nonzero(random).to_be_bytes();
-    let trace = match received {
+    let trace = match told.trace.filter(|_| told.traceparents == 1) {
         Some((trace_id, parent_id, flags)) => TraceContext {
             trace_id,
             span_id,
@@ -132,7 +175,9 @@ fn continue_trace(headers: &mut HeaderMap, new: NewTrace<'_>) -> TraceContext {
             flags,
         },
         None => {
-            headers.remove(TRACESTATE);
+            if told.has_tracestate {
+                headers.remove(&TRACESTATE);
+            }
             let trace_id = [nonzero(random).to_be_bytes(), nonzero(random).to_be_bytes()];
             let mut joined = [0; 16];
             joined[..8].copy_from_slice(&trace_id[0]);
@@ -151,14 +196,14 @@ fn continue_trace(headers: &mut HeaderMap, new: NewTrace<'_>) -> TraceContext {
 
 /// Makes the span of another attempt the parent of what the backend does. `made` attempts were
 /// made before; a filter that took the field out has the last word.
-pub(crate) fn set_attempt(headers: &mut HeaderMap, exchange: &Exchange, made: u32) {
-    if headers.contains_key(TRACEPARENT) {
+pub(crate) fn set_attempt(headers: &mut Headers, exchange: &Exchange, made: u32) {
+    if headers.contains(&TRACEPARENT) {
         let attempt = u8::try_from(made).unwrap_or(u8::MAX);
         set_traceparent(headers, &exchange.trace(), attempt);
     }
 }
 
-fn set_traceparent(headers: &mut HeaderMap, trace: &TraceContext, attempt: u8) {
+fn set_traceparent(headers: &mut Headers, trace: &TraceContext, attempt: u8) {
     let mut text = [0; TRACEPARENT_BYTES];
     text[..3].copy_from_slice(b"00-");
     put_hex(&mut text[3..35], &trace.trace_id);
@@ -167,7 +212,7 @@ fn set_traceparent(headers: &mut HeaderMap, trace: &TraceContext, attempt: u8) {
     text[52] = b'-';
     put_hex(&mut text[53..], &[trace.flags]);
     if let Ok(made) = HeaderValue::from_bytes(&text) {
-        headers.insert(TRACEPARENT, made);
+        headers.insert(TRACEPARENT.clone(), made);
     }
 }
 

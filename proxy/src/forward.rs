@@ -17,7 +17,7 @@ use crate::record::{Exchange, Step};
 use crate::upstream::{Response, Upstream};
 use crate::watch::TICK;
 use crate::worker::Worker;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -190,7 +190,8 @@ impl ResponseBody {
                     self.moved += 1 + frame.len() as u64;
                     exchange.sent(frame.len());
                     if let Frame::Trailers(trailers) = &frame {
-                        exchange.note_grpc_status(trailers);
+                        let status = trailers.get("grpc-status");
+                        exchange.note_grpc_status(status.map(HeaderValue::as_bytes));
                     }
                     downstream.send(frame)?;
                 }

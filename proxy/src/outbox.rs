@@ -105,10 +105,13 @@ impl Outbox {
         self.back.advance(count);
         if self.large.is_empty() {
             self.large = Bytes::new();
+            if self.back.is_empty() {
+                return;
+            }
             if self.front.is_empty() {
                 self.front.clear();
                 std::mem::swap(&mut self.front, &mut self.back);
-            } else if !self.back.is_empty() {
+            } else {
                 self.front.unsplit(std::mem::take(&mut self.back));
             }
         }
@@ -121,6 +124,14 @@ mod tests {
 
     fn contents(outbox: &Outbox) -> Vec<u8> {
         [&outbox.front[..], &outbox.large[..], &outbox.back[..]].concat()
+    }
+
+    #[test]
+    fn an_emptied_buffer_is_given_back_whole() {
+        let mut outbox = Outbox::with_buffer(BytesMut::with_capacity(100));
+        outbox.tail().extend_from_slice(b"head");
+        outbox.advance(4);
+        assert!(outbox.into_buffer().capacity() > 0);
     }
 
     #[test]

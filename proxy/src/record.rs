@@ -3,11 +3,14 @@
 //! [`HttpResponseEvent`], whatever path the request took. No other file publishes either.
 
 use crate::error::ProxyError;
+use crate::fields::REQUEST_ID;
+use crate::upstream::Upstream;
 use crate::watch::Watched;
 use crate::worker::Worker;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::USER_AGENT;
+use http::{HeaderName, StatusCode};
 use rauta_core::clock::{self, Now};
-use rauta_http1::Request;
+use rauta_http1::{Headers, Request};
 use rauta_routing::{Endpoint, Rule};
 use rauta_schemas::{
     Address, Attempt, AttemptOutcome, BackendId, DETAIL_BYTES_MAX, Event, ExchangeId, FourTuple,
@@ -15,11 +18,12 @@ use rauta_schemas::{
     Identity, InlineText, ListenerId, Outcome, Reason, Side, Source, Timings, TraceContext,
 };
 use std::cell::RefMut;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 /// Attempts that a detail lists at most.
 const ATTEMPTS_LISTED_MAX: usize = 16;
+
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// What is known of an exchange before its request is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -133,8 +137,6 @@ impl Record {
 pub(crate) enum Step {
     /// The request's head is read and valid.
     HeadRead,
-    /// The connection stands.
-    Connected,
     /// The request's last byte is handed to the kernel.
     Sent,
     /// The response's head has arrived.
@@ -198,22 +200,16 @@ impl Exchange {
     /// Notes when a step was reached; gives the moment back.
     pub(crate) fn reached(&self, step: Step) -> u64 {
         let now_ns = clock::monotonic_ns();
-        self.reached_at(step, now_ns);
-        now_ns
-    }
-
-    /// Notes that a step was reached at `now_ns`.
-    pub(crate) fn reached_at(&self, step: Step, now_ns: u64) {
         self.edit(|record| {
             let offset = record.micros(now_ns);
             let timings = &mut record.event.timings;
             match step {
                 Step::HeadRead => timings.head_read_us = offset,
-                Step::Connected => timings.connected_us = offset,
                 Step::Sent => timings.sent_us = offset,
                 Step::FirstByte => timings.first_byte_us = offset,
             }
         });
+        now_ns
     }
 
     /// Notes the rule that the request met.
@@ -238,11 +234,13 @@ impl Exchange {
         });
     }
 
-    /// Notes the upstream connection.
-    pub(crate) fn connected(&self, local: Option<SocketAddr>, version: HttpVersion) {
+    /// Notes the upstream connection, which stood at `now_ns`.
+    pub(crate) fn connected(&self, upstream: &Upstream, now_ns: u64) {
         self.edit(|record| {
+            let local = upstream.local();
             record.event.upstream.source = local.map_or(Address::UNKNOWN, Address::from);
-            record.event.upstream_version = version;
+            record.event.upstream_version = upstream.version();
+            record.event.timings.connected_us = record.micros(now_ns);
         });
     }
 
@@ -290,7 +288,7 @@ impl Exchange {
     }
 
     /// Copies what only a detail keeps, where this exchange has one.
-    pub(crate) fn detailed(&self, request: &Request, request_id: &HeaderValue, client: Address) {
+    pub(crate) fn detailed(&self, request: &Request, client: Address) {
         let is_reported = self.worker.config.tracing.is_on;
         self.edit(|record| {
             let event = &mut record.event;
@@ -299,10 +297,8 @@ impl Exchange {
             }
             let kept = event.detail.get_or_insert_default();
             let attempts = std::mem::take(&mut kept.attempts);
-            let request_id = String::from_utf8_lossy(request_id.as_bytes()).into_owned();
             **kept = HttpDetail {
                 attempts,
-                request_id,
                 client,
                 ..detail(request)
             };
@@ -322,9 +318,9 @@ impl Exchange {
     }
 
     /// The response's head goes out.
-    pub(crate) fn responds(&self, status: StatusCode, headers: &HeaderMap) {
+    pub(crate) fn responds(&self, status: StatusCode, headers: &Headers) {
         self.edit(|record| record.event.status = status.as_u16());
-        self.note_grpc_status(headers);
+        self.note_grpc_status(headers.get(&GRPC_STATUS));
     }
 
     /// What was to go out of a response will not: another takes its place.
@@ -340,10 +336,12 @@ impl Exchange {
         self.edit(|record| record.event.is_streaming = true);
     }
 
-    /// Takes `grpc-status` from a head or trailers, where it is there.
-    pub(crate) fn note_grpc_status(&self, fields: &HeaderMap) {
-        if let Some(value) = fields.get("grpc-status")
-            && let Some(status) = value.to_str().ok().and_then(|text| text.parse().ok())
+    /// Notes the `grpc-status` of a head or of trailers, where it is there and sound.
+    pub(crate) fn note_grpc_status(&self, value: Option<&[u8]>) {
+        if let Some(value) = value
+            && let Some(status) = str::from_utf8(value)
+                .ok()
+                .and_then(|text| text.parse().ok())
         {
             self.edit(|record| record.event.grpc_status = Some(status));
         }
@@ -407,19 +405,15 @@ impl Drop for Exchange {
 
 /// What only a detail keeps of a request.
 fn detail(request: &Request) -> HttpDetail {
-    let text = |name| {
-        let value = request
-            .headers
-            .get(name)
-            .map(|value| value.as_bytes())
-            .unwrap_or_default();
+    let text = |name: &HeaderName| {
+        let value = request.headers.get(name).unwrap_or_default();
         bounded(&String::from_utf8_lossy(value), DETAIL_BYTES_MAX / 4)
     };
     HttpDetail {
         path: bounded(request.target.as_str(), DETAIL_BYTES_MAX / 2),
         authority: bounded(request.authority.as_str(), 512),
-        user_agent: text("user-agent"),
-        request_id: bounded(&text("x-request-id"), 256),
+        user_agent: text(&USER_AGENT),
+        request_id: bounded(&text(&REQUEST_ID), 256),
         ..HttpDetail::default()
     }
 }

@@ -21,9 +21,9 @@ use crate::upstream::{self, Outgoing, Sending, Sent, Upstream};
 use crate::worker::{Routing, Worker};
 use crate::{fields, tunnel};
 use http::header::USER_AGENT;
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderName, StatusCode, Version};
 use rauta_core::clock::Now;
-use rauta_http1::Request;
+use rauta_http1::{Headers, Request};
 use rauta_routing::{
     Backend, BackendTarget, Listener, Matched, Port, RequestView, Rule, WeightedBackend,
 };
@@ -137,7 +137,7 @@ async fn begin(
     }
     respond::start(downstream, exchange, response);
     // Its values share the upstream's read buffer, which is wanted whole again.
-    response.headers = HeaderMap::new();
+    response.headers.clear();
     Ok(Begun::Forwarded(Box::new(sent), timers))
 }
 
@@ -253,8 +253,8 @@ fn opening(client: &Client, start: Now, head: &Head, place: Option<&Place<'_>>) 
     };
     let is_probe = client.is_trusted
         && head.as_ref().is_ok_and(|request| {
-            let agent = request.headers.get(USER_AGENT);
-            agent.is_some_and(|agent| agent.as_bytes().starts_with(b"kube-probe/"))
+            let agent = request.headers.get(&USER_AGENT);
+            agent.is_some_and(|agent| agent.starts_with(b"kube-probe/"))
         });
     Opening {
         id: client.next_exchange(),
@@ -273,8 +273,18 @@ fn route<'a>(listener: &'a Listener, request: &Request) -> Option<Matched<'a>> {
         host: request.authority.host(),
         path: request.target.path(),
         query: request.target.query(),
-        headers: &request.headers,
+        headers: &Listed(&request.headers),
     })
+}
+
+/// A request's fields, as routing asks for them.
+#[derive(Debug)]
+struct Listed<'a>(&'a Headers);
+
+impl rauta_routing::Fields for Listed<'_> {
+    fn visit<'a>(&'a self, look: &mut dyn FnMut(&'a HeaderName, &'a [u8])) {
+        self.0.iter().for_each(|(name, value)| look(name, value));
+    }
 }
 
 /// The request as it will leave, before filters. Takes the fields out of `request`.
@@ -290,11 +300,11 @@ fn outgoing(
         per_million: worker.config.tracing.per_million(rule.name.name()),
         random: &mut random,
     };
-    let marks = fields::prepare(request, client, port.public_port, new_trace)
+    let trace = fields::prepare(request, client, port.public_port, new_trace)
         .map_err(ProxyError::BadRequest)?;
     exchange.reached(Step::HeadRead);
-    exchange.traced(marks.trace);
-    exchange.detailed(request, &marks.request_id, client.addresses.source);
+    exchange.traced(trace);
+    exchange.detailed(request, client.addresses.source);
     Ok(Outgoing {
         method: request.method.clone(),
         target: request.target.as_uri().clone(),

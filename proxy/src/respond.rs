@@ -9,14 +9,15 @@ use crate::record::Exchange;
 use crate::upstream::Response;
 use crate::worker::Worker;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
+use rauta_http1::Headers;
 use rauta_schemas::Side;
 use std::future::poll_fn;
 use std::task::Poll;
 
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+static GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Starts a response with the backend's head.
 pub(crate) fn start(downstream: &mut Downstream, exchange: &Exchange, response: &Response) {
@@ -26,8 +27,8 @@ pub(crate) fn start(downstream: &mut Downstream, exchange: &Exchange, response: 
         length,
     } = response;
     let is_event_stream = headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+        .get(&CONTENT_TYPE)
+        .is_some_and(|value| value.starts_with(b"text/event-stream"));
     if is_event_stream {
         exchange.streams();
     }
@@ -61,7 +62,7 @@ pub(crate) fn error(
         // What follows on the connection has no known meaning, or nobody is owed more.
         downstream.close_after();
     }
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     worker.stamp(&mut headers);
     if error == ProxyError::Overload {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -97,8 +98,8 @@ pub(crate) struct Asked {
 
 impl Asked {
     /// Looks at a request.
-    pub(crate) fn new(method: &Method, headers: &HeaderMap) -> Self {
-        let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    pub(crate) fn new(method: &Method, headers: &Headers) -> Self {
+        let content_type = headers.get(&CONTENT_TYPE);
         Self {
             is_head: *method == Method::HEAD,
             is_grpc: content_type.is_some_and(|value| value.starts_with(b"application/grpc")),
@@ -107,11 +108,11 @@ impl Asked {
 }
 
 /// Trailers-only: the whole answer is one head.
-fn grpc_fields(error: ProxyError, headers: &mut HeaderMap) {
+fn grpc_fields(error: ProxyError, headers: &mut Headers) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(GRPC_STATUS, HeaderValue::from(grpc_status(error)));
+    headers.insert(GRPC_STATUS.clone(), HeaderValue::from(grpc_status(error)));
     if let Ok(message) = HeaderValue::try_from(error.to_string()) {
-        headers.insert(GRPC_MESSAGE, message);
+        headers.insert(GRPC_MESSAGE.clone(), message);
     }
 }
 

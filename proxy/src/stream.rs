@@ -115,14 +115,13 @@ impl Stream {
     pub(crate) fn has_news(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         match self {
-            Self::Tcp(tcp) => tcp.poll_read_ready(&mut cx).is_ready(),
+            Self::Tcp(tcp) => has_news(tcp),
             Self::Tls(tls) => {
                 let (tcp, session) = tls.get_ref();
                 let mut byte = [0];
                 let mut byte = ReadBuf::new(&mut byte);
                 !session.wants_read()
-                    || tcp.poll_read_ready(&mut cx).is_ready()
-                        && tcp.poll_peek(&mut cx, &mut byte).is_ready()
+                    || has_news(tcp) && tcp.poll_peek(&mut cx, &mut byte).is_ready()
             }
         }
     }
@@ -141,4 +140,9 @@ impl Stream {
             Self::Tls(tls) => tls.get_ref().0,
         }
     }
+}
+
+/// Did the kernel say that there is something to read? Asks without leaving a waker behind.
+fn has_news(tcp: &TcpStream) -> bool {
+    tcp.try_io(Interest::READABLE, || Ok(())).is_ok()
 }

@@ -8,7 +8,7 @@ use crate::stream::Read;
 use crate::upstream;
 use crate::wire::Wire;
 use crate::worker::Worker;
-use http::HeaderMap;
+use rauta_http1::Headers;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 pub(crate) async fn run(
     worker: &Worker,
     exchange: &Exchange,
-    (client, headers): (&mut connection::Http1, &HeaderMap),
+    (client, headers): (&mut connection::Http1, &Headers),
     backend: &mut upstream::Http1,
 ) -> Result<(), ProxyError> {
     exchange.streams();

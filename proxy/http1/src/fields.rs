@@ -30,6 +30,11 @@ impl Field {
         &section[self.value.0 as usize..self.value.1 as usize]
     }
 
+    /// Where the value stands.
+    pub(crate) fn value_range(&self) -> (u32, u32) {
+        self.value
+    }
+
     /// The value without a copy: a slice that keeps the whole buffer alive.
     pub(crate) fn shared_value(&self, section: &Bytes) -> Bytes {
         section.slice(self.value.0 as usize..self.value.1 as usize)

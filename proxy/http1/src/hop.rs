@@ -1,11 +1,11 @@
 //! Fields that end at the next hop (RFC 9110 section 7.6.1): Connection options read, and
 //! everything hop-by-hop taken out. Fields that RAUTA adds itself are added afterwards.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue, TE};
+use http::header::{HeaderName, HeaderValue, TE};
 use smallvec::SmallVec;
 
 use crate::grammar::{is_token, list};
-use crate::{RequestError, ResponseError};
+use crate::{Headers, RequestError, ResponseError};
 
 /// More options than this in one head are an attempt at something else.
 const OPTIONS_MAX: usize = 32;
@@ -20,7 +20,7 @@ pub(crate) struct ConnectionOptions {
 }
 
 /// A Connection option that is no token, or names a field that frames or routes the message.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadOption;
 
 impl ConnectionOptions {
@@ -81,7 +81,7 @@ fn is_essential(option: &[u8]) -> bool {
 /// # Errors
 /// [`RequestError::ConnectionOption`] when Connection names Host, Content-Length or
 /// Transfer-Encoding, or is no list of tokens.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) -> Result<(), RequestError> {
+pub fn strip_hop_by_hop(headers: &mut Headers) -> Result<(), RequestError> {
     strip(headers).map_err(|BadOption| RequestError::ConnectionOption)
 }
 
@@ -89,37 +89,36 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) -> Result<(), RequestError> {
 ///
 /// # Errors
 /// [`ResponseError::ConnectionOption`] as for requests.
-pub fn strip_response_hop_by_hop(headers: &mut HeaderMap) -> Result<(), ResponseError> {
+pub fn strip_response_hop_by_hop(headers: &mut Headers) -> Result<(), ResponseError> {
     strip(headers).map_err(|BadOption| ResponseError::ConnectionOption)
 }
 
-fn strip(headers: &mut HeaderMap) -> Result<(), BadOption> {
-    // One pass over the names is cheaper than a failing lookup for each candidate.
-    let mut found: SmallVec<[HeaderName; 4]> = SmallVec::new();
+fn strip(headers: &mut Headers) -> Result<(), BadOption> {
+    let mut named: SmallVec<[HeaderName; 4]> = SmallVec::new();
     let mut wants_trailers = false;
-    for (name, value) in headers.iter() {
-        match name.as_str() {
-            "connection" => {
-                ConnectionOptions::default().read(value.as_bytes())?;
-                found.extend(named_fields(value.as_bytes()));
-            }
-            "te" => {
-                wants_trailers |= asks_for_trailers(value.as_bytes());
-                if value == "trailers" {
-                    continue;
-                }
-            }
-            "http2-settings" | "keep-alive" | "proxy-connection" | "transfer-encoding"
-            | "upgrade" => {}
-            _ => continue,
+    let mut read = Ok(());
+    headers.retain(|name, value| match name.as_str() {
+        "connection" => {
+            let options = ConnectionOptions::default().read(value);
+            read = read.and(options.map(|_| ()));
+            named.extend(named_fields(value));
+            false
         }
-        found.push(name.clone());
+        "te" => {
+            wants_trailers |= asks_for_trailers(value);
+            false
+        }
+        "http2-settings" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" => {
+            false
+        }
+        _ => true,
+    });
+    read?;
+    for name in named {
+        headers.remove(&name);
     }
-    for name in found {
-        headers.remove(name);
-    }
-    if wants_trailers && !headers.contains_key(TE) {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
+    if wants_trailers {
+        headers.append(TE, HeaderValue::from_static("trailers"));
     }
     Ok(())
 }
@@ -137,17 +136,14 @@ pub(crate) fn asks_for_trailers(te: &[u8]) -> bool {
 
 /// The protocols of an Upgrade value that may be passed on: all but h2c, which would carry requests
 /// past every check (RFC 9113 section 3.1 took it out).
-pub(crate) fn upgrade_without_h2c(value: &HeaderValue) -> Option<HeaderValue> {
+pub(crate) fn upgrade_without_h2c(value: &[u8]) -> Option<HeaderValue> {
     let is_h2 = |protocol: &&[u8]| {
         protocol.eq_ignore_ascii_case(b"h2c") || protocol.eq_ignore_ascii_case(b"h2")
     };
     let is_sound = |protocol: &&[u8]| {
         !protocol.is_empty() && protocol.split(|&byte| byte == b'/').all(is_token)
     };
-    if memchr::memchr(b',', value.as_bytes()).is_none() {
-        return (!is_h2(&value.as_bytes()) && is_sound(&value.as_bytes())).then(|| value.clone());
-    }
-    let kept: Vec<&[u8]> = list(value.as_bytes())
+    let kept: Vec<&[u8]> = list(value)
         .filter(|protocol| !is_h2(protocol) && is_sound(protocol))
         .collect();
     if kept.is_empty() {
@@ -160,16 +156,14 @@ pub(crate) fn upgrade_without_h2c(value: &HeaderValue) -> Option<HeaderValue> {
 mod tests {
     use super::*;
 
-    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn headers(fields: &[(&'static str, &'static str)]) -> Headers {
         let field = |&(name, value)| {
             (
                 HeaderName::from_static(name),
                 HeaderValue::from_static(value),
             )
         };
-        let mut headers = HeaderMap::new();
-        headers.extend(fields.iter().map(field));
-        headers
+        fields.iter().map(field).collect()
     }
 
     #[test]
@@ -244,7 +238,7 @@ mod tests {
             ("", None),
             ("a b", None),
         ] {
-            let upgrade = upgrade_without_h2c(&HeaderValue::from_static(value));
+            let upgrade = upgrade_without_h2c(value.as_bytes());
             assert_eq!(
                 upgrade.as_ref().map(HeaderValue::as_bytes),
                 kept.map(str::as_bytes),

@@ -21,6 +21,7 @@ mod body; // bodies, decoded and encoded
 mod error; // why a message is refused
 mod fields; // a field section, as ranges of the buffer
 mod grammar; // bytes, tokens, lists, numbers
+mod headers; // Headers: a head's fields as a list
 mod hop; // Connection options and hop-by-hop fields
 mod limits; // every bound, with its default
 mod names; // field names ready made
@@ -34,6 +35,7 @@ pub use body::{
     BodyDecoder, BodyEncoder, BodyLength, ChunkPrefix, Decoded, ResponseBody, filter_trailers,
 };
 pub use error::{BodyError, EncodeError, RequestError, ResponseError};
+pub use headers::Headers;
 pub use hop::{strip_hop_by_hop, strip_response_hop_by_hop};
 pub use limits::{Limits, Underscores};
 pub use request::{HeadScan, Request};

@@ -2,15 +2,15 @@
 //! backend's fault and never reaches a client. Does not decide whether an interim response or a
 //! 101 was due.
 
-use bytes::BytesMut;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use bytes::{Buf, BytesMut};
+use http::header::HeaderName;
 use http::{Method, StatusCode, Version};
 
 use crate::fields::{self, Fault, Fields};
 use crate::grammar::{self, TransferCoding};
 use crate::hop::{BadOption, ConnectionOptions};
 use crate::names;
-use crate::{Limits, ResponseBody, ResponseError};
+use crate::{Headers, Limits, ResponseBody, ResponseError};
 
 /// A response head. Interim responses (1xx) are given as such: the caller forwards or drops 100 and
 /// 103, counts them, and decides whether it asked for a 101.
@@ -23,7 +23,7 @@ pub struct Response {
     /// All fields but Content-Length and Transfer-Encoding, hop-by-hop ones included (see
     /// [`crate::strip_response_hop_by_hop`]); a Connection field that names no other field is left
     /// out as well.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// How the body ends, the request's method considered.
     pub body: ResponseBody,
     /// The length to announce to the client: the body's own, or for HEAD and 304 the one that the
@@ -59,24 +59,18 @@ impl Response {
         let Some(len) = fields::parse(&window[line.len..], limits.fields, &mut fields)? else {
             return incomplete;
         };
-        let head = buf.split_to(line.len + len).freeze().slice(line.len..);
+        buf.advance(line.len);
+        let section = buf.split_to(len).freeze();
         let mut framing = Framing::default();
-        let mut headers = HeaderMap::with_capacity(fields.len());
+        let mut headers = Headers::received(section.clone(), fields.len());
         for field in &fields {
-            let name = field.name(&head);
+            let name = field.name(&section);
             let name = match names::ready_made(name) {
                 Some(name) => name,
-                None => {
-                    let name =
-                        HeaderName::from_bytes(name).map_err(|_| ResponseError::FieldName)?;
-                    if !framing.note(&name, field.value(&head))? {
-                        continue;
-                    }
-                    name
-                }
+                None if !framing.note(name, field.value(&section))? => continue,
+                None => HeaderName::from_bytes(name).map_err(|_| ResponseError::FieldName)?,
             };
-            let value = HeaderValue::from_maybe_shared(field.shared_value(&head));
-            headers.append(name, value.map_err(|_| ResponseError::FieldValue)?);
+            headers.receive(name, field.value_range());
         }
         framing.judge(line, headers, request_method).map(Some)
     }
@@ -91,10 +85,10 @@ struct Framing {
 }
 
 impl Framing {
-    /// Takes note of one field; says whether it belongs in the header map.
-    fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<bool, ResponseError> {
-        match name.as_str() {
-            "content-length" => {
+    /// Takes note of one field; says whether it belongs among the headers.
+    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<bool, ResponseError> {
+        match name.len() {
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
                 // Equal values may be taken for one (RFC 9110 section 8.6), also within a list.
                 for element in grammar::list(value) {
                     let length = grammar::decimal(element).ok_or(ResponseError::ContentLength)?;
@@ -105,14 +99,14 @@ impl Framing {
                 }
                 Ok(false)
             }
-            "transfer-encoding" => {
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 if self.chunked || grammar::transfer_coding(value) != TransferCoding::Chunked {
                     return Err(ResponseError::TransferCoding);
                 }
                 self.chunked = true;
                 Ok(false)
             }
-            "connection" => {
+            10 if name.eq_ignore_ascii_case(b"connection") => {
                 let read = self.connection.read(value);
                 read.map_err(|BadOption| ResponseError::ConnectionOption)
             }
@@ -124,7 +118,7 @@ impl Framing {
     fn judge(
         self,
         line: StatusLine,
-        headers: HeaderMap,
+        headers: Headers,
         method: &Method,
     ) -> Result<Response, ResponseError> {
         let StatusLine {

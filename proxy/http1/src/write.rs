@@ -2,13 +2,11 @@
 //! header map says about them is left out.
 
 use bytes::{BufMut, BytesMut};
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{self, PathAndQuery};
 use http::{Method, StatusCode, Version};
 
-use crate::BodyLength;
+use crate::{BodyLength, Headers};
 
 /// How a response's body is framed on its way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +41,7 @@ pub fn write_request_head(
     method: &Method,
     target: &PathAndQuery,
     authority: &uri::Authority,
-    headers: &HeaderMap,
+    headers: &Headers,
     body: BodyLength,
 ) {
     let method_name = method.as_str().as_bytes();
@@ -55,7 +53,7 @@ pub fn write_request_head(
     out.put_slice(b" HTTP/1.1\r\nhost: ");
     out.put_slice(authority);
     out.put_slice(b"\r\n");
-    let options = put_fields(out, headers, |name| *name != HOST);
+    let options = put_fields(out, headers.iter().filter(|(name, _)| **name != HOST));
     put_connection(out, options);
     match body {
         // RFC 9110 section 8.6: say 0 where the method would let a body be expected.
@@ -76,13 +74,13 @@ pub fn write_response_head(
     out: &mut BytesMut,
     client: Version,
     status: StatusCode,
-    headers: &HeaderMap,
+    headers: &Headers,
     framing: Framing,
     keep_alive: bool,
 ) {
     out.reserve(HEAD_BYTES + size(headers));
     put_status_line(out, status);
-    let mut options = put_fields(out, headers, |_| true);
+    let mut options = put_fields(out, headers.iter());
     // An interim response says nothing about the connection.
     if !status.is_informational() {
         options.close = !keep_alive || framing == Framing::UntilClose;
@@ -107,7 +105,7 @@ pub fn write_response_head(
 const HEAD_BYTES: usize = 192;
 const CHUNKED: &[u8] = b"transfer-encoding: chunked\r\n";
 
-fn size(headers: &HeaderMap) -> usize {
+fn size(headers: &Headers) -> usize {
     headers
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len() + 4)
@@ -123,26 +121,22 @@ pub(crate) struct Options {
     upgrade: bool,
 }
 
-/// Appends fields but for framing and connection, and those that `keep` refuses; says which of them
-/// need a Connection option.
-pub(crate) fn put_fields(
+/// Appends fields but for framing and connection; says which of them need a Connection option.
+pub(crate) fn put_fields<'a>(
     out: &mut BytesMut,
-    headers: &HeaderMap,
-    keep: impl Fn(&HeaderName) -> bool,
+    fields: impl Iterator<Item = (&'a HeaderName, &'a [u8])>,
 ) -> Options {
     let mut options = Options::default();
-    for (name, value) in headers {
+    for (name, value) in fields {
         if *name == CONNECTION || *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING {
             continue;
         }
         options.te |= *name == TE;
         options.upgrade |= *name == UPGRADE;
-        if keep(name) {
-            out.put_slice(name.as_str().as_bytes());
-            out.put_slice(b": ");
-            out.put_slice(value.as_bytes());
-            out.put_slice(b"\r\n");
-        }
+        out.put_slice(name.as_str().as_bytes());
+        out.put_slice(b": ");
+        out.put_slice(value);
+        out.put_slice(b"\r\n");
     }
     options
 }
@@ -202,16 +196,14 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn headers(fields: &[(&'static str, &'static str)]) -> Headers {
         let field = |&(name, value)| {
             (
                 HeaderName::from_static(name),
                 HeaderValue::from_static(value),
             )
         };
-        let mut headers = HeaderMap::new();
-        headers.extend(fields.iter().map(field));
-        headers
+        fields.iter().map(field).collect()
     }
 
     fn request(
@@ -307,7 +299,7 @@ mod tests {
                 &mut out,
                 client,
                 status,
-                &HeaderMap::new(),
+                &Headers::new(),
                 framing,
                 keep_alive,
             );
@@ -343,7 +335,7 @@ mod tests {
     #[test]
     fn an_empty_body_is_said_where_one_could_be() {
         let mut out = BytesMut::new();
-        let fields = HeaderMap::new();
+        let fields = Headers::new();
         write_response_head(
             &mut out,
             Version::HTTP_11,

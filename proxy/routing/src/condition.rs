@@ -1,8 +1,9 @@
 //! Do a match's conditions hold for a request? One condition at a time, without allocating where
 //! the request is ordinary: one field per header name, no escapes that a regular expression sees.
 
+use crate::table::Fields;
 use crate::{GrpcMethodMatch, HeaderMatch, Match, PathMatch, QueryMatch, RequestView, ValueMatch};
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderName, Method};
 use std::borrow::Cow;
 use std::iter;
 use std::str;
@@ -84,24 +85,31 @@ impl ValueMatch {
 
 impl HeaderMatch {
     /// Does the condition hold? Several fields of one name count as one, joined with `,`.
-    pub fn holds(&self, headers: &HeaderMap) -> bool {
+    pub fn holds(&self, headers: &dyn Fields) -> bool {
         header_value(headers, &self.name).is_some_and(|value| self.value.holds(&value))
     }
 }
 
 /// The value of a header: several fields of one name are joined with `,`.
-pub(crate) fn header_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
-    let mut fields = headers.get_all(name).iter();
-    let first = fields.next()?.as_bytes();
-    let Some(second) = fields.next() else {
-        return Some(Cow::Borrowed(first));
-    };
-    let mut joined = first.to_vec();
-    for field in iter::once(second).chain(fields) {
-        joined.push(b',');
-        joined.extend_from_slice(field.as_bytes());
-    }
-    Some(Cow::Owned(joined))
+pub(crate) fn header_value<'a>(
+    headers: &'a dyn Fields,
+    name: &HeaderName,
+) -> Option<Cow<'a, [u8]>> {
+    let mut joined: Option<Cow<'a, [u8]>> = None;
+    headers.visit(&mut |other, value| {
+        if other != name {
+            return;
+        }
+        match &mut joined {
+            None => joined = Some(Cow::Borrowed(value)),
+            Some(before) => {
+                let before = before.to_mut();
+                before.push(b',');
+                before.extend_from_slice(value);
+            }
+        }
+    });
+    joined
 }
 
 impl QueryMatch {

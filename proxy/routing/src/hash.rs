@@ -13,9 +13,9 @@ pub(crate) type FastMap<K, V> = HashMap<K, V, FastHash>;
 /// A map keyed by one of the ids, which count up and so are spread by one multiplication.
 pub(crate) type IdMap<K, V> = HashMap<K, V, IdHash>;
 
-/// Builds [`FastHasher`]s, all alike.
+/// Builds [`FastHasher`]s, all alike: for maps whose keys come from configuration alone.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct FastHash;
+pub struct FastHash;
 
 impl BuildHasher for FastHash {
     type Hasher = FastHasher;
@@ -26,7 +26,8 @@ impl BuildHasher for FastHash {
 }
 
 /// Folds eight bytes at a time by one widening multiplication.
-pub(crate) struct FastHasher(u64);
+#[derive(Clone, Copy, Debug)]
+pub struct FastHasher(u64);
 
 impl Hasher for FastHasher {
     fn write(&mut self, bytes: &[u8]) {

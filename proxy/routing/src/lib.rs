@@ -30,7 +30,7 @@ pub use balancer::{Balancer, EndpointChoice};
 pub use filter::{
     Cors, CorsOrigin, CorsOrigins, Filter, HeaderEdit, Mirror, PathRewrite, Redirect, Rewrite,
 };
-pub use hash::client_ip_hash;
+pub use hash::{FastHash, client_ip_hash};
 pub use hostname::{Hostname, request_host};
 pub use maglev::Maglev;
 pub use matches::{
@@ -41,4 +41,4 @@ pub use rule::{BackendTarget, InvalidBackend, Retry, Rule, Timeouts, WeightedBac
 pub use snapshot::{
     Certificate, Listener, ListenerTls, PrivateKey, RouteEntry, RouteHostname, RuleEntry, Snapshot,
 };
-pub use table::{Considered, Explanation, Failed, Matched, RequestView, RouteTable};
+pub use table::{Considered, Explanation, Failed, Fields, Matched, RequestView, RouteTable};

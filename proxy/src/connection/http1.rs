@@ -14,8 +14,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 use rauta_core::clock::Now;
 use rauta_http1::{
-    BodyDecoder, BodyEncoder, BodyLength, Decoded, Framing, HeadScan, Request, RequestError,
-    response_framing, write_response_head,
+    BodyDecoder, BodyEncoder, BodyLength, Decoded, Framing, HeadScan, Headers, Request,
+    RequestError, response_framing, write_response_head,
 };
 use rauta_schemas::ConnectionReason;
 use std::future::poll_fn;
@@ -274,7 +274,7 @@ impl Http1 {
     }
 
     /// See [`super::Downstream::send_interim`]. HTTP/1.0 knows none.
-    pub(crate) fn send_interim(&mut self, status: StatusCode, headers: &HeaderMap) {
+    pub(crate) fn send_interim(&mut self, status: StatusCode, headers: &Headers) {
         if self.version == Version::HTTP_10 {
             return;
         }
@@ -286,7 +286,7 @@ impl Http1 {
     }
 
     /// See [`super::Downstream::start`].
-    pub(crate) fn start(&mut self, status: StatusCode, headers: &HeaderMap, length: Option<u64>) {
+    pub(crate) fn start(&mut self, status: StatusCode, headers: &Headers, length: Option<u64>) {
         self.is_started = true;
         let framing = response_framing(self.version, status, length);
         if framing == Framing::UntilClose
@@ -316,7 +316,7 @@ impl Http1 {
     }
 
     /// Switches protocols: what follows on the wire is no HTTP, whatever goes wrong.
-    pub(crate) fn switch(&mut self, headers: &HeaderMap) -> &mut Wire {
+    pub(crate) fn switch(&mut self, headers: &Headers) -> &mut Wire {
         self.persists = false;
         self.has_begun = true;
         let out = self.wire.outbox(&self.worker.buffers).tail();

@@ -19,8 +19,9 @@ use crate::watch::Watched;
 use crate::wire::Wire;
 use crate::worker::{PortNumber, Worker};
 use bytes::BytesMut;
+use http::StatusCode;
 use http::header::HeaderValue;
-use http::{HeaderMap, StatusCode};
+use rauta_http1::Headers;
 use rauta_routing::PortProtocol;
 use rauta_schemas::{
     ConnectionEvent, ConnectionId, ConnectionReason, Event, ExchangeId, FourTuple, ListenerId,
@@ -302,7 +303,7 @@ impl Downstream {
     }
 
     /// Sends an interim response (100, 103).
-    pub(crate) fn send_interim(&mut self, status: StatusCode, headers: &HeaderMap) {
+    pub(crate) fn send_interim(&mut self, status: StatusCode, headers: &Headers) {
         match self {
             Self::Http1(http1) => http1.send_interim(status, headers),
             Self::Http2(http2) => http2.send_interim(status, headers),
@@ -310,7 +311,7 @@ impl Downstream {
     }
 
     /// Starts the response; `length` is the body's, where it is known.
-    pub(crate) fn start(&mut self, status: StatusCode, headers: &HeaderMap, length: Option<u64>) {
+    pub(crate) fn start(&mut self, status: StatusCode, headers: &Headers, length: Option<u64>) {
         match self {
             Self::Http1(http1) => http1.start(status, headers, length),
             Self::Http2(http2) => http2.start(status, headers, length),

@@ -6,10 +6,11 @@ use crate::upstream::Outgoing;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName,
-    HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderName, HeaderValue, ORIGIN,
+    VARY,
 };
 use http::{Method, StatusCode};
+use rauta_http1::Headers;
 use rauta_routing::{Cors, CorsOrigin, CorsOrigins};
 
 /// What CORS makes of a request.
@@ -18,16 +19,18 @@ pub(crate) enum Decision {
     /// It is a preflight: this is its answer.
     Preflight(Answer),
     /// It goes on; these fields belong on its response.
-    Actual(HeaderMap),
+    Actual(Headers),
 }
 
 /// Looks at a request's `Origin`.
 pub(crate) fn on_request(cors: &Cors, request: &Outgoing) -> Decision {
-    let origin = request.headers.get(ORIGIN);
-    let wanted = request.headers.get(ACCESS_CONTROL_REQUEST_METHOD);
-    let is_preflight = request.method == Method::OPTIONS && origin.is_some() && wanted.is_some();
-    let allowed = origin.filter(|origin| is_allowed(&cors.origins, origin));
-    let mut fields = HeaderMap::new();
+    let origin = request.headers.value(&ORIGIN);
+    let is_wanted = request.headers.contains(&ACCESS_CONTROL_REQUEST_METHOD);
+    let is_preflight = request.method == Method::OPTIONS && origin.is_some() && is_wanted;
+    let allowed = origin
+        .as_ref()
+        .filter(|origin| is_allowed(&cors.origins, origin));
+    let mut fields = Headers::new();
     if let Some(origin) = allowed {
         allow_origin(cors, origin, &mut fields);
         if is_preflight {
@@ -48,22 +51,22 @@ pub(crate) fn on_request(cors: &Cors, request: &Outgoing) -> Decision {
 }
 
 /// Puts the fields on the response, in place of a backend's own.
-pub(crate) fn on_response(fields: &HeaderMap, headers: &mut HeaderMap) {
+pub(crate) fn on_response(fields: &Headers, headers: &mut Headers) {
     if fields.is_empty() {
         return;
     }
-    for (name, value) in fields {
-        headers.insert(name, value.clone());
+    for (name, value) in fields.entries() {
+        headers.insert(name.clone(), value);
     }
     vary(headers);
 }
 
 /// Caches must not give one origin's answer to another.
-fn vary(headers: &mut HeaderMap) {
+fn vary(headers: &mut Headers) {
     headers.append(VARY, HeaderValue::from_static("origin"));
 }
 
-fn allow_origin(cors: &Cors, origin: &HeaderValue, fields: &mut HeaderMap) {
+fn allow_origin(cors: &Cors, origin: &HeaderValue, fields: &mut Headers) {
     let is_any = matches!(cors.origins, CorsOrigins::Any) && !cors.credentials;
     let allowed = if is_any {
         HeaderValue::from_static("*")
@@ -79,8 +82,8 @@ fn allow_origin(cors: &Cors, origin: &HeaderValue, fields: &mut HeaderMap) {
     }
 }
 
-fn allow_preflight(cors: &Cors, request: &Outgoing, fields: &mut HeaderMap) {
-    let asked = |name| request.headers.get(name).cloned();
+fn allow_preflight(cors: &Cors, request: &Outgoing, fields: &mut Headers) {
+    let asked = |name| request.headers.value(&name);
     // With credentials `*` is a plain name to browsers, so what was asked for is repeated.
     let methods = match &cors.methods {
         Some(methods) => join(methods.iter().map(Method::as_str)),
@@ -193,11 +196,23 @@ mod tests {
             panic!("{decision:?}")
         };
         assert_eq!(answer.status, StatusCode::NO_CONTENT);
-        assert_eq!(answer.headers[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
-        assert_eq!(answer.headers[ACCESS_CONTROL_ALLOW_METHODS], "GET, PUT");
-        assert_eq!(answer.headers[ACCESS_CONTROL_ALLOW_HEADERS], "x-c");
-        assert_eq!(answer.headers[ACCESS_CONTROL_MAX_AGE], "600");
-        assert_eq!(answer.headers[VARY], "origin");
+        assert_eq!(
+            answer.headers.value(&ACCESS_CONTROL_ALLOW_ORIGIN).unwrap(),
+            "*"
+        );
+        assert_eq!(
+            answer.headers.value(&ACCESS_CONTROL_ALLOW_METHODS).unwrap(),
+            "GET, PUT"
+        );
+        assert_eq!(
+            answer.headers.value(&ACCESS_CONTROL_ALLOW_HEADERS).unwrap(),
+            "x-c"
+        );
+        assert_eq!(
+            answer.headers.value(&ACCESS_CONTROL_MAX_AGE).unwrap(),
+            "600"
+        );
+        assert_eq!(answer.headers.value(&VARY).unwrap(), "origin");
     }
 
     #[test]
@@ -207,15 +222,24 @@ mod tests {
         let Decision::Actual(fields) = decision else {
             panic!("{decision:?}")
         };
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         headers.insert(
             ACCESS_CONTROL_ALLOW_ORIGIN,
             HeaderValue::from_static("https://own.test"),
         );
         on_response(&fields, &mut headers);
-        assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "https://shop.test");
-        assert_eq!(headers[ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
-        assert_eq!(headers[ACCESS_CONTROL_EXPOSE_HEADERS], "x-a, x-b");
+        assert_eq!(
+            headers.value(&ACCESS_CONTROL_ALLOW_ORIGIN).unwrap(),
+            "https://shop.test"
+        );
+        assert_eq!(
+            headers.value(&ACCESS_CONTROL_ALLOW_CREDENTIALS).unwrap(),
+            "true"
+        );
+        assert_eq!(
+            headers.value(&ACCESS_CONTROL_EXPOSE_HEADERS).unwrap(),
+            "x-a, x-b"
+        );
     }
 
     #[test]

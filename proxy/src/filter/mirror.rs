@@ -165,8 +165,8 @@ struct Task {
 
 impl Task {
     async fn run(self, mut request: Outgoing) {
-        request.headers.remove(EXPECT);
-        request.headers.remove(UPGRADE);
+        request.headers.remove(&EXPECT);
+        request.headers.remove(&UPGRADE);
         let totals = &self.worker.totals;
         match self.send(&request).await {
             Ok(()) => totals.mirrored.add(1),

@@ -9,7 +9,8 @@ mod redirect;
 mod rewrite;
 
 use crate::upstream::Outgoing;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use rauta_http1::Headers;
 use rauta_routing::{Filter, Mirror};
 use smallvec::SmallVec;
 
@@ -34,14 +35,14 @@ pub(crate) struct Received<'a> {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Headers,
 }
 
 /// What the request's filters leave to be done later.
 #[derive(Debug, Default)]
 pub(crate) struct Later<'a> {
     /// Fields that CORS adds to the response.
-    pub(crate) cors: HeaderMap,
+    pub(crate) cors: Headers,
     /// Where copies of the request go.
     pub(crate) mirrors: SmallVec<[&'a Mirror; 1]>,
 }
@@ -70,7 +71,7 @@ pub(crate) fn on_request<'a>(
 }
 
 /// Applies the response's filters in order: the rule's, then the backendRef's.
-pub(crate) fn on_response(filters: [&[Filter]; 2], later: &Later<'_>, headers: &mut HeaderMap) {
+pub(crate) fn on_response(filters: [&[Filter]; 2], later: &Later<'_>, headers: &mut Headers) {
     cors::on_response(&later.cors, headers);
     for filter in filters.into_iter().flatten() {
         if let Filter::ResponseHeaders(edit) = filter {

@@ -2,12 +2,13 @@
 //! names none.
 
 use super::{Answer, Received, rewrite};
-use http::header::{HeaderMap, HeaderValue, LOCATION};
+use http::header::{HeaderValue, LOCATION};
+use rauta_http1::Headers;
 use rauta_routing::Redirect;
 
 /// The redirect's answer.
 pub(crate) fn answer(redirect: &Redirect, received: &Received<'_>) -> Answer {
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     if let Ok(location) = HeaderValue::try_from(location(redirect, received)) {
         headers.insert(LOCATION, location);
     }
@@ -113,7 +114,7 @@ mod tests {
         ] {
             let answer = answer(&redirect, &received);
             assert_eq!(answer.status, StatusCode::FOUND);
-            assert_eq!(answer.headers[LOCATION], expected);
+            assert_eq!(answer.headers.value(&LOCATION).unwrap(), expected);
         }
     }
 

@@ -31,6 +31,7 @@ pub(crate) struct Sent {
 pub(crate) struct Answered {
     pub(crate) upstream: Upstream,
     pub(crate) response: Response,
+    first_byte_ns: u64,
     /// Counts as open at its endpoint until the exchange is over.
     _open: Open,
 }
@@ -87,14 +88,8 @@ pub(crate) async fn send(
         let began_ns = clock::monotonic_ns();
         sending.exchange.chose_endpoint(endpoint, began_ns);
         timers.begin_attempt();
-        let result = attempt(
-            sending,
-            downstream,
-            timers,
-            &outgoing,
-            (endpoint, &mut body),
-        )
-        .await;
+        let to = (endpoint, &mut body, began_ns);
+        let result = attempt(sending, downstream, timers, &outgoing, to).await;
         let attempts = Attempts {
             retry,
             method: &request.method,
@@ -116,11 +111,11 @@ pub(crate) async fn send(
                 .as_ref()
                 .map_or(outcome, |_| AttemptOutcome::Responded);
         }
-        let took_ns = clock::monotonic_ns().saturating_sub(began_ns);
-        let status = result
-            .as_ref()
-            .ok()
-            .map(|answered| answered.response.status);
+        let (ended_ns, status) = match &result {
+            Ok(answered) => (answered.first_byte_ns, Some(answered.response.status)),
+            Err(_) => (clock::monotonic_ns(), None),
+        };
+        let took_ns = ended_ns.saturating_sub(began_ns);
         sending.exchange.attempted(outcome, status, took_ns);
         if next == Next::GiveUp {
             return result.map(|answered| Sent { answered, body });
@@ -178,7 +173,7 @@ async fn attempt(
     downstream: &mut Downstream,
     timers: &mut Timers,
     request: &Outgoing,
-    (endpoint, body): (&Endpoint, &mut RequestBody),
+    (endpoint, body, began_ns): (&Endpoint, &mut RequestBody, u64),
 ) -> Result<Answered, ProxyError> {
     let Sending {
         worker, exchange, ..
@@ -188,8 +183,11 @@ async fn attempt(
     let connecting = acquire(worker, &watched, sending.backend, endpoint);
     let mut upstream = timers.race(connecting).await?;
     upstream.start(worker, request);
-    exchange.connected(upstream.local(), upstream.version());
-    exchange.reached(Step::Connected);
+    let connected_ns = match upstream.was_at_hand() {
+        true => began_ns,
+        false => clock::monotonic_ns(),
+    };
+    exchange.connected(&upstream, connected_ns);
     // Streams that the client feeds, and rules with limits of their own, know better.
     let is_patient = sending.rule.kind == RouteKind::Grpc || timers.are_set();
     let mut sides = Sides {
@@ -199,10 +197,11 @@ async fn attempt(
     };
     let answering = forward::head(worker, &mut sides, body, is_patient, request.is_upgrade);
     let response = timers.race(answering).await?;
-    exchange.reached(Step::FirstByte);
+    let first_byte_ns = exchange.reached(Step::FirstByte);
     Ok(Answered {
         upstream,
         response,
+        first_byte_ns,
         _open: open,
     })
 }

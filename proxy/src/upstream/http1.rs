@@ -9,6 +9,7 @@ use crate::wire::Wire;
 use crate::worker::Worker;
 use bytes::BytesMut;
 use http::Method;
+use http::header::UPGRADE;
 use rauta_http1::{
     BodyDecoder, BodyEncoder, BodyLength, Decoded, HeadScan, Response as ResponseHead,
     strip_response_hop_by_hop, write_request_head,
@@ -200,12 +201,13 @@ impl Http1 {
 
     fn accept(&mut self, head: ResponseHead, worker: &Worker) -> Result<Response, ProxyError> {
         let mut headers = head.headers;
-        let upgrade = headers.get(http::header::UPGRADE).cloned();
+        let is_switch = head.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        let upgrade = headers.value(&UPGRADE).filter(|_| is_switch);
         strip_response_hop_by_hop(&mut headers).map_err(ProxyError::BadResponse)?;
         self.scan.reset();
-        if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+        if is_switch {
             self.keeps_alive = false;
-            headers.extend(upgrade.map(|value| (http::header::UPGRADE, value)));
+            headers.extend(upgrade.map(|value| (UPGRADE, value)));
         } else if !head.status.is_informational() {
             self.keeps_alive &= head.keep_alive;
             self.body = Some(BodyDecoder::for_response(head.body, &worker.config.message));

@@ -17,8 +17,8 @@ use crate::body::Frame;
 use crate::error::ProxyError;
 use crate::worker::Worker;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, Method, StatusCode};
-use rauta_http1::BodyLength;
+use http::{Method, StatusCode};
+use rauta_http1::{BodyLength, Headers};
 use rauta_schemas::HttpVersion;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
@@ -29,7 +29,7 @@ pub(crate) struct Outgoing {
     pub(crate) method: Method,
     pub(crate) target: PathAndQuery,
     pub(crate) authority: Authority,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Headers,
     pub(crate) body: BodyLength,
     /// Did the client ask to switch protocols?
     pub(crate) is_upgrade: bool,
@@ -39,7 +39,7 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Headers,
     /// The body's length, where it is known.
     pub(crate) length: Option<u64>,
 }
@@ -58,6 +58,15 @@ impl Upstream {
         match self {
             Self::Http1(_) => HttpVersion::Http11,
             Self::Http2(_) => HttpVersion::Http2,
+        }
+    }
+
+    /// Was it there without waiting?
+    pub(crate) fn was_at_hand(&self) -> bool {
+        match self {
+            Self::Http1(http1) => http1.is_reused(),
+            // A stream may have to wait for others to end.
+            Self::Http2(_) => false,
         }
     }
 

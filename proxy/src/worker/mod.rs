@@ -13,9 +13,9 @@ use crate::tls::Tls;
 use crate::totals::WorkerTotals;
 use crate::upstream::{Connections, Pool};
 use crate::watch::Watch;
-use http::HeaderMap;
 use rauta_core::bus::Publisher;
 use rauta_core::clock::{self, Now};
+use rauta_http1::Headers;
 use rauta_routing::{Balancer, Port, Snapshot};
 use rauta_schemas::ConnectionId;
 use std::cell::{Cell, RefCell};
@@ -67,7 +67,8 @@ pub(crate) struct Worker {
     pub(crate) handshakes: Cell<usize>,
     routing: RefCell<Rc<Routing>>,
     now_ms: Cell<u64>,
-    wall_ns: Cell<u64>,
+    /// What wall time is ahead of `CLOCK_MONOTONIC`, as of the last tick.
+    wall_ahead_ns: Cell<u64>,
     date: Date,
     connections: Cell<u64>,
     open: Cell<usize>,
@@ -100,7 +101,7 @@ impl Worker {
             handshakes: Cell::new(0),
             routing: RefCell::default(),
             now_ms: Cell::new(now.monotonic_ns / 1_000_000),
-            wall_ns: Cell::new(now.wall_ns),
+            wall_ahead_ns: Cell::new(ahead_ns(now)),
             date: Date::new(),
             connections: Cell::new(0),
             open: Cell::new(0),
@@ -124,17 +125,28 @@ impl Worker {
         self.now_ms() + u64::try_from(after.as_millis()).unwrap_or(u64::MAX / 2)
     }
 
-    /// Reads both clocks, and sets the coarse one.
+    /// This moment, which sets the coarse clock, too. Between two ticks wall time passes as
+    /// `CLOCK_MONOTONIC` does, so that one clock is read and not two.
     pub(crate) fn read_clock(&self) -> Now {
-        let now = clock::now();
-        self.now_ms.set(now.monotonic_ns / 1_000_000);
-        self.wall_ns.set(now.wall_ns);
-        now
+        let monotonic_ns = clock::monotonic_ns();
+        self.now_ms.set(monotonic_ns / 1_000_000);
+        Now {
+            monotonic_ns,
+            wall_ns: monotonic_ns.wrapping_add(self.wall_ahead_ns.get()),
+        }
+    }
+
+    /// Reads both clocks: wall time may have been set.
+    fn read_clocks(&self) -> Now {
+        self.wall_ahead_ns.set(ahead_ns(clock::now()));
+        self.read_clock()
     }
 
     /// Says when a response was made, where it does not say so itself.
-    pub(crate) fn stamp(&self, headers: &mut HeaderMap) {
-        self.date.stamp(self.wall_ns.get(), headers);
+    pub(crate) fn stamp(&self, headers: &mut Headers) {
+        let now_ns = self.now_ms() * 1_000_000;
+        let wall_ns = now_ns.wrapping_add(self.wall_ahead_ns.get());
+        self.date.stamp(wall_ns, headers);
     }
 
     /// Has the worker been asked to stop?
@@ -179,6 +191,11 @@ impl Worker {
             self.all_closed.notify_one();
         }
     }
+}
+
+/// What wall time is ahead of the monotonic clock; a difference below zero wraps, and back.
+fn ahead_ns(now: Now) -> u64 {
+    now.wall_ns.wrapping_sub(now.monotonic_ns)
 }
 
 /// A connection that counts as open until this is dropped.

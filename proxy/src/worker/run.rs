@@ -140,7 +140,7 @@ async fn tick(worker: Rc<Worker>) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        let now = worker.read_clock();
+        let now = worker.read_clocks();
         worker
             .watch
             .tick(now, |event| worker.publisher.publish(event));

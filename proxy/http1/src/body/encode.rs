@@ -120,7 +120,9 @@ impl BodyEncoder {
             Mode::Chunked => {
                 out.put_slice(b"0\r\n");
                 if let Some(trailers) = trailers {
-                    crate::write::put_fields(out, trailers, |_| true);
+                    let fields = trailers.iter();
+                    let fields = fields.map(|(name, value)| (name, value.as_bytes()));
+                    crate::write::put_fields(out, fields);
                 }
                 out.put_slice(b"\r\n");
                 Ok(())

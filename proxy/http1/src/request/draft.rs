@@ -2,14 +2,14 @@
 //! share. A [`Draft`] is the only thing a [`Request`] can be made of.
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::uri::Scheme;
 use http::{Method, Version};
 
 use super::Request;
 use crate::grammar::{self, TransferCoding};
 use crate::hop::{self, ConnectionOptions};
-use crate::{Authority, BodyLength, Limits, RequestError, Target, Underscores};
+use crate::{Authority, BodyLength, Headers, Limits, RequestError, Target, Underscores};
 
 /// A request whose parts are sound one by one.
 pub(super) struct Draft {
@@ -19,7 +19,7 @@ pub(super) struct Draft {
     pub(super) target: Target,
     pub(super) scheme: Option<Scheme>,
     pub(super) version: Version,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Headers,
     /// HTTP/2: whether the head ended the stream.
     pub(super) end_of_stream: Option<bool>,
     pub(super) facts: Facts,
@@ -40,20 +40,20 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Takes note of one field; says whether it belongs in the header map.
+    /// Takes note of one field; says whether it belongs among the headers.
     pub(super) fn note(
         &mut self,
         name: &HeaderName,
-        value: &HeaderValue,
+        value: &[u8],
         limits: &Limits,
     ) -> Result<bool, RequestError> {
         match name.as_str() {
             "host" => {
-                self.note_host(Bytes::copy_from_slice(value.as_bytes()))?;
+                self.note_host(Bytes::copy_from_slice(value))?;
                 return Ok(false);
             }
             "content-length" => {
-                let length = grammar::decimal(value.as_bytes());
+                let length = grammar::decimal(value);
                 let length = length.ok_or(RequestError::ContentLength)?;
                 // Equal values could be collapsed (RFC 9110 section 8.6); strictness is simpler.
                 return match self.content_length.replace(length) {
@@ -63,19 +63,19 @@ impl Facts {
             }
             "transfer-encoding" => return self.note_transfer_encoding(value).map(|()| false),
             "expect" => {
-                self.expect_continue = value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+                self.expect_continue = value.eq_ignore_ascii_case(b"100-continue");
                 let known = self.expect_continue.then_some(false);
                 return known.ok_or(RequestError::Expectation);
             }
             "connection" => {
-                let read = self.connection.read(value.as_bytes());
+                let read = self.connection.read(value);
                 return read.map_err(|hop::BadOption| RequestError::ConnectionOption);
             }
             "upgrade" => {
                 self.upgrade = hop::upgrade_without_h2c(value);
                 self.upgrades = self.upgrades.saturating_add(1);
             }
-            "te" => self.accepts_trailers |= hop::asks_for_trailers(value.as_bytes()),
+            "te" => self.accepts_trailers |= hop::asks_for_trailers(value),
             other if drops_underscore(other, limits.underscores) => {
                 self.dropped = self.dropped.saturating_add(1);
                 return Ok(false);
@@ -94,8 +94,8 @@ impl Facts {
     }
 
     /// RFC 9112 section 6.1: `chunked` once, alone, or nothing.
-    fn note_transfer_encoding(&mut self, value: &HeaderValue) -> Result<(), RequestError> {
-        match grammar::transfer_coding(value.as_bytes()) {
+    fn note_transfer_encoding(&mut self, value: &[u8]) -> Result<(), RequestError> {
+        match grammar::transfer_coding(value) {
             TransferCoding::Chunked if !self.chunked => {
                 self.chunked = true;
                 Ok(())

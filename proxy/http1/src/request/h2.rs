@@ -14,7 +14,7 @@ use http::{Method, Version};
 
 use super::Request;
 use super::draft::{Draft, Facts};
-use crate::{Authority, Limits, RequestError, Target};
+use crate::{Authority, Headers, Limits, RequestError, Target};
 
 impl Request {
     /// Judges the head of an HTTP/2 request. `end_of_stream` says that no body follows.
@@ -84,30 +84,24 @@ fn check_size(headers: &HeaderMap, limits: &Limits) -> Result<(), RequestError> 
     Ok(())
 }
 
-/// Checks every field and keeps those that go on. Mostly nothing is taken out, so the map is kept
-/// and only cleaned.
-fn fields(
-    mut headers: HeaderMap,
-    facts: &mut Facts,
-    limits: &Limits,
-) -> Result<HeaderMap, RequestError> {
-    let mut removed: Vec<HeaderName> = Vec::new();
-    for (name, value) in &headers {
-        check_field(name, value)?;
-        if !facts.note(name, value, limits)? {
-            removed.push(name.clone());
-        }
-    }
-    for name in removed {
-        headers.remove(name);
-    }
+/// Checks every field and keeps those that go on.
+fn fields(headers: HeaderMap, facts: &mut Facts, limits: &Limits) -> Result<Headers, RequestError> {
+    let mut headers = Headers::from(headers);
+    let mut checked = Ok(());
+    headers.retain(|name, value| {
+        let noted = check_field(name, value).and_then(|()| facts.note(name, value, limits));
+        noted.unwrap_or_else(|error| {
+            checked = checked.and(Err(error));
+            false
+        })
+    });
+    checked?;
     join_cookies(&mut headers);
     Ok(headers)
 }
 
 /// RFC 9113 sections 8.2.1 and 8.2.2.
-fn check_field(name: &HeaderName, value: &HeaderValue) -> Result<(), RequestError> {
-    let bytes = value.as_bytes();
+fn check_field(name: &HeaderName, bytes: &[u8]) -> Result<(), RequestError> {
     if let [b' ' | b'\t', ..] | [.., b' ' | b'\t'] = bytes {
         return Err(RequestError::FieldValue);
     }
@@ -126,15 +120,11 @@ fn check_field(name: &HeaderName, value: &HeaderValue) -> Result<(), RequestErro
 }
 
 /// RFC 9113 section 8.2.3: crumbs become one field again before they leave HTTP/2.
-fn join_cookies(headers: &mut HeaderMap) {
-    let crumbs: Vec<&[u8]> = headers
-        .get_all(COOKIE)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    if crumbs.len() < 2 {
+fn join_cookies(headers: &mut Headers) {
+    if headers.get_all(&COOKIE).nth(1).is_none() {
         return;
     }
+    let crumbs: Vec<&[u8]> = headers.get_all(&COOKIE).collect();
     let joined = Bytes::from(crumbs.join(&b"; "[..]));
     if let Ok(joined) = HeaderValue::from_maybe_shared(joined) {
         headers.insert(COOKIE, joined);

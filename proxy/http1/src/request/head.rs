@@ -1,15 +1,15 @@
 //! HTTP/1 request heads: bytes of a read buffer, taken whole or not at all.
 
 use bytes::{Bytes, BytesMut};
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::HeaderName;
 
 use super::Request;
 use super::draft::{Draft, Facts};
 use super::line;
-use crate::fields::{self, Fault, Field, Fields};
+use crate::fields::{self, Fault, Fields};
 use crate::names;
 use crate::target::Form;
-use crate::{Authority, Limits, RequestError, Target};
+use crate::{Authority, Headers, Limits, RequestError, Target};
 
 impl Request {
     /// Takes one request head off the front of `buf`; `None` if its end has not come yet, and then
@@ -65,33 +65,24 @@ fn headers(
     bytes: &Bytes,
     facts: &mut Facts,
     limits: &Limits,
-) -> Result<HeaderMap, RequestError> {
-    // Room for what a gateway adds (forwarding, identity, tracing), so that the map never grows.
-    let mut headers = HeaderMap::with_capacity(fields.len() + ADDED_FIELDS);
+) -> Result<Headers, RequestError> {
+    let mut headers = Headers::received(bytes.clone(), fields.len());
     for field in fields {
         let name = field.name(bytes);
         if let Some(name) = names::ready_made(name) {
-            headers.append(name, value(field, bytes)?);
+            headers.receive(name, field.value_range());
             continue;
         }
-        let name = HeaderName::from_bytes(name).map_err(|_| RequestError::FieldName)?;
-        if name == HOST {
+        if name.eq_ignore_ascii_case(b"host") {
             facts.note_host(field.shared_value(bytes))?;
             continue;
         }
-        let value = value(field, bytes)?;
-        if facts.note(&name, &value, limits)? {
-            headers.append(name, value);
+        let name = HeaderName::from_bytes(name).map_err(|_| RequestError::FieldName)?;
+        if facts.note(&name, field.value(bytes), limits)? {
+            headers.receive(name, field.value_range());
         }
     }
     Ok(headers)
-}
-
-const ADDED_FIELDS: usize = 8;
-
-fn value(field: &Field, bytes: &Bytes) -> Result<HeaderValue, RequestError> {
-    let value = HeaderValue::from_maybe_shared(field.shared_value(bytes));
-    value.map_err(|_| RequestError::FieldValue)
 }
 
 impl From<Fault> for RequestError {

@@ -8,11 +8,11 @@ mod line; // the request line
 
 pub use head::HeadScan;
 
-use http::header::{HeaderMap, HeaderValue};
+use http::header::HeaderValue;
 use http::uri::Scheme;
 use http::{Method, Version};
 
-use crate::{Authority, BodyLength, Target};
+use crate::{Authority, BodyLength, Headers, Target};
 
 /// A request that passed every check. Whatever leaves towards a backend is written anew from it.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub struct Request {
     /// All other fields, hop-by-hop ones included (see [`crate::strip_hop_by_hop`]). Host,
     /// Content-Length, Transfer-Encoding, Expect, and Connection where it names no other field are
     /// not among them: `authority`, `body`, `expect_continue` and `keep_alive` say what they said.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// How the body ends.
     pub body: BodyLength,
     /// Whether the client keeps the connection open after this exchange.

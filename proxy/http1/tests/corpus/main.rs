@@ -7,7 +7,7 @@ mod responses;
 
 use bytes::BytesMut;
 use http::HeaderMap;
-use rauta_http1::{BodyDecoder, BodyError, Decoded};
+use rauta_http1::{BodyDecoder, BodyError, Decoded, Headers};
 
 /// Facts about one outcome, by the names that the corpus uses.
 type Facts = Vec<(&'static str, String)>;
@@ -49,10 +49,9 @@ fn read_body(decoder: &mut BodyDecoder, buf: &mut BytesMut, rest: &[u8], step: u
 }
 
 /// `name:value` pairs, joined by semicolons.
-fn show_fields(headers: &HeaderMap) -> String {
-    let show = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-        format!("{name}:{}", notation::escape(value.as_bytes()))
-    };
+fn show_fields(headers: &Headers) -> String {
+    let show =
+        |(name, value): (&http::HeaderName, &[u8])| format!("{name}:{}", notation::escape(value));
     headers.iter().map(show).collect::<Vec<_>>().join(";")
 }
 

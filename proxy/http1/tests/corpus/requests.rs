@@ -59,7 +59,7 @@ fn check(id: &str, bytes: &[u8], expected: &str, step: usize) {
     let body = read_body(&mut decoder, &mut buf, &bytes[read..], step);
     let mut facts = facts(request);
     facts.push(("data", notation::escape(&body.data)));
-    facts.push(("trailers", show_fields(&body.trailers)));
+    facts.push(("trailers", show_fields(&body.trailers.into())));
     facts.push(("error", body.error.unwrap_or("none").to_owned()));
     facts.push(("rest", notation::escape(&buf)));
     compare(id, step, expected, &facts);

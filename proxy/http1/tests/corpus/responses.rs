@@ -57,7 +57,7 @@ fn check(id: &str, (method, bytes): (&Method, &[u8]), expected: &str, step: usiz
         "truncated"
     };
     facts.push(("data", notation::escape(&body.data)));
-    facts.push(("trailers", show_fields(&body.trailers)));
+    facts.push(("trailers", show_fields(&body.trailers.into())));
     facts.push(("error", body.error.unwrap_or("none").to_owned()));
     facts.push(("rest", notation::escape(&buf)));
     facts.push(("eof", eof.to_owned()));

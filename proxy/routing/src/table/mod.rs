@@ -23,7 +23,8 @@ use crate::host_index::HostIndex;
 use crate::{Hostname, Match, PathMatch, RouteEntry, Rule};
 use candidate::Candidates;
 use group::{Group, GroupDraft};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
+use std::fmt;
 use std::sync::Arc;
 
 /// What matching looks at.
@@ -38,7 +39,21 @@ pub struct RequestView<'a> {
     /// The query, without `?`.
     pub query: Option<&'a str>,
     /// The fields.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a dyn Fields,
+}
+
+/// A request's fields, however they are kept.
+pub trait Fields: fmt::Debug {
+    /// Shows each field, in order.
+    fn visit<'a>(&'a self, look: &mut dyn FnMut(&'a HeaderName, &'a [u8]));
+}
+
+impl Fields for HeaderMap {
+    fn visit<'a>(&'a self, look: &mut dyn FnMut(&'a HeaderName, &'a [u8])) {
+        for (name, value) in self {
+            look(name, value.as_bytes());
+        }
+    }
 }
 
 /// The rule a request meets.

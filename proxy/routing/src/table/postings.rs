@@ -93,14 +93,14 @@ impl Postings {
             best = better.or(best);
         };
         if !self.headers.is_empty() {
-            for name in request.headers.keys() {
+            request.headers.visit(&mut |name, _| {
                 if let Some(places) = self.headers.get(name)
                     && let Some(value) = header_value(request.headers, name)
                     && let Some(places) = places.get(&*value)
                 {
                     scan(places);
                 }
-            }
+            });
         }
         if !self.query.is_empty() {
             for (name, value) in query_parameters(request.query) {

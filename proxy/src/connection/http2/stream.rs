@@ -12,7 +12,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
-use rauta_http1::{BodyLength, Request, strip_response_hop_by_hop};
+use rauta_http1::{BodyLength, Headers, Request, strip_response_hop_by_hop};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -93,7 +93,7 @@ impl Http2 {
     }
 
     /// See [`super::Downstream::send_interim`].
-    pub(crate) fn send_interim(&mut self, status: StatusCode, headers: &HeaderMap) {
+    pub(crate) fn send_interim(&mut self, status: StatusCode, headers: &Headers) {
         if status == StatusCode::CONTINUE && !std::mem::take(&mut self.awaits_continue) {
             return;
         }
@@ -102,7 +102,7 @@ impl Http2 {
     }
 
     /// See [`super::Downstream::start`].
-    pub(crate) fn start(&mut self, status: StatusCode, headers: &HeaderMap, length: Option<u64>) {
+    pub(crate) fn start(&mut self, status: StatusCode, headers: &Headers, length: Option<u64>) {
         let mut response = head(status, headers);
         self.is_bodiless =
             self.is_head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
@@ -214,13 +214,12 @@ fn gone(_: Gone) -> ProxyError {
 }
 
 /// A response's head, without what HTTP/2 has no place for (RFC 9113 section 8.2.2).
-fn head(status: StatusCode, headers: &HeaderMap) -> Response<()> {
+fn head(status: StatusCode, headers: &Headers) -> Response<()> {
     let mut fields = headers.clone();
     // What a filter wrote into Connection is nothing to keep either way.
     let _is_sound = strip_response_hop_by_hop(&mut fields);
-    fields.remove(CONTENT_LENGTH);
     let mut response = Response::new(());
     *response.status_mut() = status;
-    *response.headers_mut() = fields;
+    *response.headers_mut() = fields.to_map(|name| *name != CONTENT_LENGTH);
     response
 }

@@ -17,7 +17,9 @@ use h2::client::ResponseFuture;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http::uri::Scheme;
 use http::{Method, Request, StatusCode, Uri};
-use rauta_http1::{BodyLength, ResponseError, strip_hop_by_hop, strip_response_hop_by_hop};
+use rauta_http1::{
+    BodyLength, Headers, ResponseError, strip_hop_by_hop, strip_response_hop_by_hop,
+};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -147,6 +149,7 @@ impl Http2 {
             return Err(ProxyError::BadResponse(ResponseError::TooManyFields));
         }
         headers.remove(CONTENT_LENGTH);
+        let mut headers = Headers::from(headers);
         strip_response_hop_by_hop(&mut headers).map_err(ProxyError::BadResponse)?;
         Ok(Response {
             status,
@@ -212,7 +215,7 @@ fn head(outgoing: &Outgoing, is_tls: bool) -> Result<Request<()>, ProxyError> {
     let mut headers = outgoing.headers.clone();
     // An upgrade, and what a filter wrote into Connection, have no place here.
     strip_hop_by_hop(&mut headers).map_err(ProxyError::BadRequest)?;
-    headers.remove(http::header::HOST);
+    let mut headers = headers.to_map(|name| *name != http::header::HOST);
     if let BodyLength::Length(length) = outgoing.body {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
