@@ -111,20 +111,20 @@ fn anomaly_samples(stats: &rauta_core::bus::BusStats) -> Vec<Sample> {
         stats.anomalies_emitted,
     )];
     for reader in &stats.anomalies {
-        let of = |sample: Sample| sample.label("sink", reader.name);
+        let of = |sample: Sample| sample.label("subscriber", reader.name);
         samples.push(of(Sample::counter(
-            "rauta_sink_sent_total",
-            "Anomalies that a sink took.",
+            "rauta_bus_anomalies_delivered_total",
+            "Anomalies that a reader of the bus took.",
             reader.delivered,
         )));
         samples.push(of(Sample::counter(
-            "rauta_sink_dropped_total",
-            "Anomalies dropped because a sink's queue was full.",
+            "rauta_bus_anomalies_dropped_total",
+            "Anomalies dropped because a reader's queue was full.",
             reader.dropped,
         )));
         samples.push(of(Sample::gauge(
-            "rauta_sink_queue_length",
-            "Anomalies that wait for a sink.",
+            "rauta_bus_anomalies_queue_length",
+            "Anomalies that wait for a reader of the bus.",
             reader.queued as f64,
         )));
     }

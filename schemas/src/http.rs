@@ -121,7 +121,7 @@ impl HttpVersion {
 }
 
 /// W3C trace context of the exchange; all zero where there is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TraceContext {
     /// 16 bytes, all zero = none.
     pub trace_id: [u8; 16],
@@ -223,7 +223,7 @@ pub struct HttpRequestEvent {
 
 /// Offsets from the head's first byte, in microseconds; [`Timings::UNSET`] where a step was not
 /// reached. They saturate at 71 minutes; only the end can be later and has its own field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timings {
     /// The request's head was read and valid.
     pub head_read_us: u32,

@@ -39,10 +39,10 @@ pub use names::{
     BackendName, EndpointName, Interner, ListenerName, Named, Names, RouteKind, RuleName,
 };
 pub use observer::{
-    AnomalyKind, Baseline, BaselineDocument, Evidence, ExchangeSample, Observed, ObservedDocument,
-    ObserverEvent, Occurrence, OccurrenceContext, OccurrenceEntity, OccurrenceError,
-    OccurrenceNetworkData, Phase, Producer, RAW_DATA_BYTES_MAX, SAMPLES_MAX, SampleExchange,
-    Severity, Subject, TapioError, TapioEvent, TapioNetworkData, Unit, WireOutcome,
+    AnomalyKind, Baseline, BaselineDocument, Emission, Evidence, ExchangeSample, Observed,
+    ObservedDocument, ObserverEvent, Occurrence, OccurrenceContext, OccurrenceEntity,
+    OccurrenceError, OccurrenceNetworkData, Phase, Producer, RAW_DATA_BYTES_MAX, SAMPLES_MAX,
+    SampleExchange, Severity, Subject, TapioError, TapioEvent, TapioNetworkData, Unit, WireOutcome,
 };
 pub use outcome::{AttemptOutcome, Outcome, Reason, Side};
 pub use text::InlineText;

@@ -7,6 +7,8 @@
 
 pub mod jsonl; // a line of JSON per anomaly, a line per exchange
 pub mod prometheus; // metrics for a scrape
+pub mod spool; // anomalies on disk until every sink has delivered them
+pub mod totals; // what every sink counts
 
 #[cfg(test)]
 mod test_events;

@@ -1,10 +1,12 @@
 //! Events for the sinks' own tests.
 
 use rauta_schemas::{
-    Address, AttemptOutcome, ConnectionId, ExchangeId, FourTuple, HttpDetail, HttpMethod,
-    HttpRequestEvent, HttpResponseEvent, HttpVersion, Identity, InlineText, ListenerId, Outcome,
-    Reason, Side, Source, Timings, TraceContext,
+    Address, AnomalyKind, AttemptOutcome, BackendName, ConnectionId, ExchangeId, FourTuple,
+    HttpDetail, HttpMethod, HttpRequestEvent, HttpResponseEvent, HttpVersion, Identity, InlineText,
+    ListenerId, Observed, ObserverEvent, Outcome, Phase, Reason, Severity, Side, Source, Subject,
+    Timings, TraceContext, Ulid, Unit,
 };
+use std::sync::Arc;
 
 fn exchange(ordinal: u32) -> ExchangeId {
     ExchangeId {
@@ -70,4 +72,41 @@ pub(crate) fn response(ordinal: u32, status: u16) -> HttpResponseEvent {
         is_streaming: false,
         is_tls: false,
     }
+}
+
+/// An anomaly with a number, whose documents have a namespace.
+pub(crate) fn anomaly(number: u64) -> Arc<ObserverEvent> {
+    Arc::new(ObserverEvent {
+        id: Ulid::from_parts(1_700_000_000_000, u128::from(number)),
+        kind: AnomalyKind::ErrorSpike,
+        phase: Phase::Firing,
+        severity: Severity::Error,
+        key: format!("error_spike/HTTPRoute/shop/cart/{number}"),
+        first_ns: 1,
+        last_ns: 2,
+        window_ns: 10_000_000_000,
+        count: 1,
+        side: Side::Backend,
+        reason: Reason::None,
+        subject: Subject {
+            backend: Some(Arc::new(BackendName {
+                namespace: "shop".to_owned(),
+                service: "cart".to_owned(),
+                port: 80,
+            })),
+            ..Subject::default()
+        },
+        baseline: None,
+        observed: Observed {
+            value: 0.5,
+            unit: Unit::Ratio,
+            threshold: 0.05,
+            affected: 10,
+            open: 0,
+            total: 20,
+            chance: None,
+            lost: 0,
+        },
+        samples: Vec::new(),
+    })
 }

@@ -1,5 +1,6 @@
 //! The evidence of an anomaly as it stands in both wire forms: facts with their units, no guesses.
 
+use super::emission::Emission;
 use crate::document::{
     AttemptDocument, IdentityDocument, SCHEMA_VERSION, TimingsDocument, is_unknown, non_empty,
     outcomes,
@@ -52,6 +53,9 @@ pub struct Evidence {
     pub observed: ObservedDocument,
     /// Exchanges that show it, at most five.
     pub exchanges: Vec<ExchangeSample>,
+    /// Its place among all that this run of RAUTA has emitted, once it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emission: Option<Emission>,
 }
 
 /// What is normal.
@@ -169,6 +173,7 @@ impl Evidence {
                 .map(|baseline| BaselineDocument::new(baseline, event.observed.unit)),
             observed: ObservedDocument::new(&event.observed),
             exchanges: event.samples.iter().map(ExchangeSample::new).collect(),
+            emission: None,
         }
     }
 }

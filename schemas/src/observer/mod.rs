@@ -4,11 +4,13 @@
 //! names and places only. It states facts: what was seen, against what, with samples; no guesses
 //! at causes.
 
+mod emission; // which anomaly of which run: what makes kills auditable
 mod evidence; // the evidence as it stands in both forms
 mod occurrence; // the form of the platform's later programs
 mod tapio; // the form of its Go programs
 mod text; // message and what failed, in words
 
+pub use emission::Emission;
 pub use evidence::{BaselineDocument, Evidence, ExchangeSample, ObservedDocument};
 pub use occurrence::{
     Occurrence, OccurrenceContext, OccurrenceEntity, OccurrenceError, OccurrenceNetworkData,
@@ -29,7 +31,10 @@ use ulid::Ulid;
 pub const SAMPLES_MAX: usize = 5;
 
 /// An anomaly, or its all-clear.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// It is kept on disk in this form until every sink has delivered it: a new field needs a default,
+/// so that a later RAUTA reads what an earlier one kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObserverEvent {
     /// Unique; sorts by the time of the event.
     pub id: Ulid,
@@ -65,7 +70,7 @@ pub struct ObserverEvent {
 }
 
 /// What an anomaly is about; absent parts are not known or do not apply.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Subject {
     /// The listener (and by it the Gateway).
     pub listener: Option<Arc<ListenerName>>,
@@ -186,7 +191,7 @@ impl Unit {
 }
 
 /// What is normal for the subject.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
     /// The normal value, in the unit of [`Observed::unit`].
     pub value: f64,
@@ -201,7 +206,7 @@ pub struct Baseline {
 }
 
 /// What was seen in the window.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observed {
     /// The value that was judged: for slow responses the median of those over the threshold, for
     /// error spikes the share of failures, for probes and ejections the failures in a row.
@@ -224,7 +229,7 @@ pub struct Observed {
 }
 
 /// One exchange that shows the anomaly.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SampleExchange {
     /// Which exchange: joins with the access log and the HTTP events.
     pub exchange: ExchangeId,

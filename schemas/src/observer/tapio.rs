@@ -1,6 +1,7 @@
 //! The anomaly as the platform's Go programs know it: `ObserverEvent` with exactly their names,
 //! published on `tapio.events.<type>.<subtype>`. What they have no field for stands in `raw_data`.
 
+use super::emission::Emission;
 use super::evidence::Evidence;
 use crate::document::{Document, non_empty};
 use crate::{AnomalyKind, FourTuple, ObserverEvent, Phase, Severity, Timestamp, Unit};
@@ -121,7 +122,16 @@ impl TapioEvent {
 impl ObserverEvent {
     /// The document for the platform's Go programs.
     pub fn tapio(&self) -> TapioEvent {
-        let (kind, subtype) = tapio_type(self.kind);
+        self.tapio_with(Evidence::new(self))
+    }
+
+    /// The same document, with the anomaly's place among all that were emitted.
+    pub fn tapio_emitted(&self, emission: &Emission) -> TapioEvent {
+        self.tapio_with(Evidence::new(self).with_emission(emission))
+    }
+
+    fn tapio_with(&self, evidence: Evidence) -> TapioEvent {
+        let (kind, subtype) = self.kind.tapio_type();
         let sample = self.samples.first();
         let trace = sample.map(|sample| sample.trace).unwrap_or_default();
         let trace_id = trace.trace_id_hex();
@@ -143,7 +153,7 @@ impl ObserverEvent {
                 message: format!("{}: {}", self.what_failed(), self.message()),
             }),
             network_data: self.network_data(duration_ns),
-            raw_data: raw_data(Evidence::new(self)),
+            raw_data: raw_data(evidence),
         }
     }
 
@@ -192,7 +202,7 @@ impl ObserverEvent {
     }
 
     /// The namespace of pod, backend, route or Gateway: the first that is known.
-    pub(super) fn namespace(&self) -> Option<&str> {
+    pub fn namespace(&self) -> Option<&str> {
         let subject = &self.subject;
         let backend = subject.backend.as_ref().map(|b| b.namespace.as_str());
         let rule = subject.rule.as_ref().map(|r| r.namespace.as_str());
@@ -219,12 +229,15 @@ impl ObserverEvent {
     }
 }
 
-fn tapio_type(kind: AnomalyKind) -> (&'static str, &'static str) {
-    match kind {
-        AnomalyKind::SlowResponse => ("network", "http_slow_response"),
-        AnomalyKind::ErrorSpike => ("network", "http_error_spike"),
-        AnomalyKind::ProbeFailed => ("health", "probe_failed"),
-        AnomalyKind::EndpointEjected => ("health", "endpoint_ejected"),
+impl AnomalyKind {
+    /// Type and subtype as the platform's Go programs and their subjects name them.
+    pub const fn tapio_type(self) -> (&'static str, &'static str) {
+        match self {
+            Self::SlowResponse => ("network", "http_slow_response"),
+            Self::ErrorSpike => ("network", "http_error_spike"),
+            Self::ProbeFailed => ("health", "probe_failed"),
+            Self::EndpointEjected => ("health", "endpoint_ejected"),
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 
 use proptest::prelude::*;
 use rauta_schemas::{
-    ConnectionDocument, Document, EndpointDocument, HttpProgressDocument, HttpRequestDocument,
-    HttpResponseDocument, Producer,
+    ConnectionDocument, Document, Emission, EndpointDocument, HttpProgressDocument,
+    HttpRequestDocument, HttpResponseDocument, ObserverEvent, Producer,
 };
 
 use crate::strategy;
@@ -61,9 +61,20 @@ proptest! {
     }
 
     #[test]
-    fn anomalies_read_back(event in strategy::anomaly()) {
+    fn anomalies_read_back(event in strategy::anomaly(), sequence in any::<u64>()) {
+        let emission = Emission { boot_id: "01BOOT".to_owned(), sequence };
         assert_reads_back(&event.tapio());
+        assert_reads_back(&event.tapio_emitted(&emission));
         assert_reads_back(&event.occurrence(&producer()));
+        assert_reads_back(&event.occurrence(&producer()).with_emission(&emission));
+    }
+
+    #[test]
+    fn an_anomaly_that_was_kept_on_disk_is_what_it_was(event in strategy::anomaly()) {
+        let kept = rmp_serde::to_vec_named(&event).expect("encodes");
+        let read: ObserverEvent = rmp_serde::from_slice(&kept).expect("decodes");
+        // As texts, because what is no number equals nothing, not even itself.
+        assert_eq!(format!("{read:?}"), format!("{event:?}"));
     }
 
     #[test]

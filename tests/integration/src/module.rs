@@ -1,6 +1,6 @@
 //! Fetches Go modules into the user's cache: the Gateway API's own, so that its examples are read
-//! as they were published and never copied; grpcurl and an OpenTelemetry Collector are built there.
-//! Nothing is trusted but a module's checksum.
+//! as they were published and never copied; grpcurl, the NATS server and an OpenTelemetry Collector
+//! are built there. Nothing is trusted but a module's checksum.
 
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
@@ -30,7 +30,14 @@ const GRPCURL: Module = Module {
     sum: "h1:YxX1aCcCc4SDBQfj9uoWcTLe8t4NWrZe1y+mk83BQgo=",
 };
 
-/// What of it is built: the client, and the server that it is tested with itself.
+/// With JetStream.
+const NATS_SERVER: Module = Module {
+    path: "github.com/nats-io/nats-server/v2",
+    version: "v2.15.2",
+    sum: "h1:yLsgt2kslgymvxvjFq1WGWck5hkat2YYfbXvQ145tzU=",
+};
+
+/// What of grpcurl is built: the client, and the server that it is tested with itself.
 const GRPCURL_PROGRAMS: [&str; 2] = ["cmd/grpcurl", "internal/testing/cmd/testserver"];
 
 /// What builds a collector out of the parts that a file names.
@@ -70,13 +77,30 @@ pub fn gateway_api() -> anyhow::Result<PathBuf> {
 /// # Errors
 /// One line that says what is missing: `go`, the network, or the expected content.
 pub fn grpcurl() -> anyhow::Result<PathBuf> {
-    let Module { path, version, .. } = GRPCURL;
-    cached(&format!("grpcurl@{version}"), |aside| {
-        download(&GRPCURL, aside)?;
+    programs("grpcurl", &GRPCURL, &GRPCURL_PROGRAMS)
+}
+
+/// The folder with the program `nats-server`, built first if this machine has it not yet.
+///
+/// # Errors
+/// One line that says what is missing: `go`, the network, or the expected content.
+pub fn nats_server() -> anyhow::Result<PathBuf> {
+    programs("nats-server", &NATS_SERVER, &[""])
+}
+
+/// The folder with a module's programs, each given by its path in the module.
+fn programs(name: &str, module: &Module, paths: &[&str]) -> anyhow::Result<PathBuf> {
+    let Module { path, version, .. } = module;
+    cached(&format!("{name}@{version}"), |aside| {
+        download(module, aside)?;
         let programs = aside.join("programs");
+        let packages = paths.iter().map(|inner| {
+            let package = format!("{path}/{inner}");
+            format!("{}@{version}", package.trim_end_matches('/'))
+        });
         let output = go(aside)
             .args(["install", "-trimpath"])
-            .args(GRPCURL_PROGRAMS.map(|program| format!("{path}/{program}@{version}")))
+            .args(packages)
             .env("GOBIN", &programs)
             .env("CGO_ENABLED", "0")
             .output()?;

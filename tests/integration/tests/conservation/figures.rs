@@ -102,6 +102,7 @@ impl Figures {
         [
             ("rauta_bus_lane_dropped_total", ""),
             ("rauta_bus_dropped_total", ""),
+            ("rauta_bus_anomalies_dropped_total", ""),
             ("rauta_sink_dropped_total", ""),
             ("rauta_lines_total", "result=\"failed\""),
             ("rauta_http_requests_total", "http_route=\"_dropped\""),

@@ -1,62 +1,15 @@
-//! The threads that write: a line per exchange, a line per anomaly.
+//! The thread that shows each anomaly: in the log, to the admin server, as a line of a file.
 
+use super::add_lines;
 use crate::admin::Recent;
-use crate::config::AccessLog as AccessLogChoice;
 use anyhow::Context;
-use rauta_core::bus::{AnomalySubscription, Pipeline};
-use rauta_schemas::{Families, Family, Names, ObserverEvent, Phase, Producer};
-use rauta_sinks::jsonl::{AccessLog, AccessLogConfig, LineFile, Lines};
+use rauta_core::bus::AnomalySubscription;
+use rauta_schemas::{ObserverEvent, Phase, Producer};
+use rauta_sinks::jsonl::LineFile;
 use rauta_sinks::prometheus::{Page, Sample};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-
-/// Events that the access log may lag behind.
-const ACCESS_QUEUE: usize = 65_536;
-
-/// Writes the access log; ends when the pipeline has ended and its queue is empty.
-pub(crate) struct AccessLogThread(JoinHandle<()>);
-
-impl AccessLogThread {
-    /// Opens the file and subscribes.
-    pub(crate) fn start(
-        choice: &AccessLogChoice,
-        pipeline: &mut Pipeline,
-        names: &Names,
-        page: &Page,
-    ) -> anyhow::Result<Self> {
-        let file = LineFile::open(&choice.path)
-            .with_context(|| format!("access_log.path: {} cannot be opened", choice.path))?;
-        add_lines(page, "access_log", file.lines());
-        let config = AccessLogConfig {
-            per_million: per_million(choice.sample),
-            fields: choice.fields.clone(),
-            redact: choice.redact.clone(),
-        };
-        let log = AccessLog::new(config, names.clone(), file);
-        let families = Families::NONE
-            .with(Family::HttpRequest)
-            .with(Family::HttpResponse);
-        let events = pipeline.subscribe("access_log", families, ACCESS_QUEUE);
-        let warn = |error| tracing::warn!(%error, "access log cannot be opened anew");
-        let thread = std::thread::Builder::new()
-            .name("rauta-access".into())
-            .spawn(move || log.run(events, warn))?;
-        Ok(Self(thread))
-    }
-
-    /// Waits for the last line.
-    pub(crate) fn stop(self) -> anyhow::Result<()> {
-        self.0
-            .join()
-            .map_err(|_| anyhow::anyhow!("the access log's thread panicked"))
-    }
-}
-
-/// Exchanges out of a million.
-pub(crate) fn per_million(share: f64) -> u32 {
-    (share.clamp(0.0, 1.0) * 1e6).round() as u32
-}
 
 /// Shows each anomaly to `/events`, logs it, and writes its line.
 pub(crate) struct AnomalyThread(JoinHandle<()>);
@@ -156,21 +109,5 @@ fn add_counts(page: &Page, counts: Arc<Counts>) {
             }
         }
         samples
-    }));
-}
-
-fn add_lines(page: &Page, sink: &'static str, lines: Arc<Lines>) {
-    page.add_source(Box::new(move || {
-        let figures = [("written", lines.written()), ("failed", lines.failed())];
-        let sample = |(result, count)| {
-            Sample::counter(
-                "rauta_lines_total",
-                "Lines of JSON, by file and result.",
-                count,
-            )
-            .label("file", sink)
-            .label("result", result)
-        };
-        figures.map(sample).into()
     }));
 }

@@ -1,0 +1,27 @@
+//! The threads that write: each sink has its own, so that none waits for another.
+
+mod access_log; // a line per exchange
+mod anomalies; // the log, the admin server, a line per anomaly
+
+pub(crate) use access_log::{AccessLogThread, per_million};
+pub(crate) use anomalies::AnomalyThread;
+
+use rauta_sinks::jsonl::Lines;
+use rauta_sinks::prometheus::{Page, Sample};
+use std::sync::Arc;
+
+fn add_lines(page: &Page, sink: &'static str, lines: Arc<Lines>) {
+    page.add_source(Box::new(move || {
+        let figures = [("written", lines.written()), ("failed", lines.failed())];
+        let sample = |(result, count)| {
+            Sample::counter(
+                "rauta_lines_total",
+                "Lines of JSON, by file and result.",
+                count,
+            )
+            .label("file", sink)
+            .label("result", result)
+        };
+        figures.map(sample).into()
+    }));
+}

@@ -1,0 +1,299 @@
+//! Takes anomalies in: to disk where there is one, and to memory always.
+
+use super::record::encode;
+use super::segment::{Active, Directory, NotHeld, Segment};
+use super::state::Shared;
+use super::{SpoolConfig, Spooled};
+use crate::prometheus::{Sample, Source};
+use rauta_core::bus::AnomalySubscription;
+use rauta_core::clock;
+use rauta_schemas::{Emission, ObserverEvent, Ulid};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The pause before a disk that failed is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// The writing end of the spool. It waits for the disk, so it belongs to a thread of its own.
+#[derive(Debug)]
+pub struct SpoolWriter {
+    config: SpoolConfig,
+    shared: Arc<Shared>,
+    directory: Option<Directory>,
+    disk: Disk,
+    boot_id: String,
+    figures: Arc<Figures>,
+    /// Reused for each record.
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Disk {
+    /// None was asked for.
+    None,
+    /// The next record begins a file.
+    Ready,
+    Writing(Active),
+    /// Not before this moment of the monotonic clock.
+    Failing {
+        until_ns: u64,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Figures {
+    emitted: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl SpoolWriter {
+    pub(super) fn new(
+        config: SpoolConfig,
+        shared: Arc<Shared>,
+        directory: Option<Directory>,
+    ) -> Self {
+        let now = clock::now();
+        let disk = match (&config.directory, &directory) {
+            (None, _) => Disk::None,
+            (Some(_), Some(_)) => Disk::Ready,
+            (Some(_), None) => Disk::Failing {
+                until_ns: now.monotonic_ns + TRY_AGAIN.as_nanos() as u64,
+            },
+        };
+        let figures = Arc::new(Figures::default());
+        figures.failed.store(
+            u64::from(matches!(disk, Disk::Failing { .. })),
+            Ordering::Relaxed,
+        );
+        Self {
+            config,
+            shared,
+            directory,
+            disk,
+            boot_id: Ulid::from_parts(now.wall_ns / 1_000_000, fastrand::u128(..)).to_string(),
+            figures,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// The id of this run, as it stands in [`Emission`].
+    pub fn boot_id(&self) -> &str {
+        &self.boot_id
+    }
+
+    /// Takes an anomaly in. When this returns it is emitted: on disk, or where there is none or it
+    /// fails, in memory.
+    pub fn append(&mut self, event: &Arc<ObserverEvent>) -> Emission {
+        self.recover_if_due();
+        let emission = Emission {
+            boot_id: self.boot_id.clone(),
+            sequence: self.figures.emitted.fetch_add(1, Ordering::Relaxed) + 1,
+        };
+        let spooled = Arc::new(Spooled {
+            position: self.shared.lock().end(),
+            emission: emission.clone(),
+            event: Arc::clone(event),
+        });
+        let is_written = self.write(&spooled);
+        self.shared.lock().push(spooled, is_written);
+        self.shared.tell();
+        self.tidy_up();
+        emission
+    }
+
+    /// Takes in all anomalies of the bus until it ends.
+    pub async fn run(mut self, mut anomalies: AnomalySubscription) {
+        let mut ticks = tokio::time::interval(TRY_AGAIN);
+        loop {
+            tokio::select! {
+                anomaly = anomalies.recv() => match anomaly {
+                    Some(anomaly) => drop(self.append(&anomaly)),
+                    None => return,
+                },
+                _ = ticks.tick() => self.recover_if_due(),
+            }
+        }
+    }
+
+    /// The spool's own figures, for a scrape.
+    pub fn source(&self) -> Source {
+        let (shared, figures) = (Arc::clone(&self.shared), Arc::clone(&self.figures));
+        Box::new(move || samples(&shared, &figures))
+    }
+
+    /// Writes one record; `false` where it is in memory only.
+    fn write(&mut self, spooled: &Spooled) -> bool {
+        let Some(path) = &self.config.directory else {
+            return false;
+        };
+        if matches!(self.disk, Disk::Ready) {
+            match Active::create(path, spooled.position) {
+                Ok(active) => {
+                    self.shared.lock().add_segment(Segment {
+                        path: active.path.clone(),
+                        first: spooled.position,
+                        end: spooled.position,
+                        bytes: active.bytes,
+                    });
+                    self.disk = Disk::Writing(active);
+                }
+                Err(error) => self.fail(&error),
+            }
+        }
+        let Disk::Writing(active) = &mut self.disk else {
+            return false;
+        };
+        self.bytes.clear();
+        encode(spooled, &mut self.bytes);
+        match active.append(&self.bytes) {
+            Ok(()) => {
+                let bytes = active.bytes;
+                self.shared.lock().grow_segment(bytes, spooled.position + 1);
+                if bytes >= self.config.segment_bytes {
+                    self.disk = Disk::Ready;
+                }
+                true
+            }
+            Err(error) => {
+                self.fail(&error);
+                false
+            }
+        }
+    }
+
+    fn fail(&mut self, error: &std::io::Error) {
+        if !matches!(self.disk, Disk::Failing { .. })
+            && let Some(path) = &self.config.directory
+        {
+            warn_of(path, error);
+        }
+        self.figures.failed.fetch_add(1, Ordering::Relaxed);
+        self.disk = Disk::Failing {
+            until_ns: clock::monotonic_ns() + TRY_AGAIN.as_nanos() as u64,
+        };
+    }
+
+    fn recover_if_due(&mut self) {
+        let Disk::Failing { until_ns } = self.disk else {
+            return;
+        };
+        if clock::monotonic_ns() < until_ns {
+            return;
+        }
+        match self.recover() {
+            Ok(count) => {
+                self.disk = Disk::Ready;
+                tracing::info!(
+                    anomalies = count,
+                    "the spool's disk is back; what memory kept is written"
+                );
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Writes all that only memory has to a file of its own.
+    fn recover(&mut self) -> std::io::Result<usize> {
+        let Some(path) = &self.config.directory else {
+            return Ok(0);
+        };
+        if self.directory.is_none() {
+            self.directory = Some(take_hold(path)?);
+        }
+        let unwritten = self.shared.lock().unwritten();
+        let (Some(first), Some(last)) = (unwritten.first(), unwritten.last()) else {
+            // Still: is there a disk?
+            let probe = Active::create(path, self.shared.lock().end())?;
+            return std::fs::remove_file(&probe.path).map(|()| 0);
+        };
+        let mut active = Active::create(path, first.position)?;
+        let mut bytes = Vec::new();
+        unwritten
+            .iter()
+            .for_each(|spooled| encode(spooled, &mut bytes));
+        if let Err(error) = active.append(&bytes) {
+            std::fs::remove_file(&active.path).ok();
+            return Err(error);
+        }
+        self.shared.lock().add_segment(Segment {
+            first: first.position,
+            end: last.position + 1,
+            bytes: active.bytes,
+            path: active.path,
+        });
+        Ok(unwritten.len())
+    }
+
+    fn tidy_up(&mut self) {
+        let (cut, done) = {
+            let mut state = self.shared.lock();
+            (state.cut(self.config.bytes_max), state.done())
+        };
+        super::remove(&cut);
+        super::remove(&done);
+    }
+}
+
+impl Drop for SpoolWriter {
+    fn drop(&mut self) {
+        if matches!(self.disk, Disk::Failing { .. })
+            && let Err(error) = self.recover()
+        {
+            tracing::warn!(%error, "the spool ends while its disk fails: what memory kept is lost");
+        }
+        self.shared.lock().close();
+        self.shared.tell();
+    }
+}
+
+/// A directory that could not be made at the start is there now.
+fn take_hold(path: &Path) -> std::io::Result<Directory> {
+    match Directory::open(path) {
+        Ok(held) if held.segments.is_empty() => Ok(held),
+        Ok(_) => Err(std::io::Error::other(
+            "it holds anomalies of an earlier run; restart RAUTA to take them over",
+        )),
+        Err(NotHeld::NotThere(error)) => Err(error),
+        Err(NotHeld::Fatal(error)) => Err(std::io::Error::other(error)),
+    }
+}
+
+pub(super) fn warn_of(path: &Path, error: &std::io::Error) {
+    tracing::warn!(
+        %error,
+        path = %path.display(),
+        "the spool cannot be written: anomalies are kept in memory only, and a kill loses them"
+    );
+}
+
+fn samples(shared: &Shared, figures: &Figures) -> Vec<Sample> {
+    let (unwritten, (files, bytes)) = {
+        let state = shared.lock();
+        (state.unwritten_count(), state.on_disk())
+    };
+    vec![
+        Sample::counter(
+            "rauta_spool_emitted_total",
+            "Anomalies and all-clears that the spool took in: what sinks have to deliver.",
+            figures.emitted.load(Ordering::Relaxed),
+        ),
+        Sample::counter(
+            "rauta_spool_write_failures_total",
+            "Tries to write the spool's disk that failed.",
+            figures.failed.load(Ordering::Relaxed),
+        ),
+        Sample::gauge(
+            "rauta_spool_memory_only",
+            "Anomalies that are in memory and not on disk: a kill loses them.",
+            unwritten as f64,
+        ),
+        Sample::gauge(
+            "rauta_spool_bytes",
+            "Bytes of the spool's files.",
+            bytes as f64,
+        ),
+        Sample::gauge("rauta_spool_files", "Files of the spool.", files as f64),
+    ]
+}
