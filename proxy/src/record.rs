@@ -93,6 +93,11 @@ impl Record {
         self.event.start_ns
     }
 
+    /// Did the answer's first byte come?
+    pub(crate) fn is_answered(&self) -> bool {
+        self.event.timings.first_byte_us != Timings::UNSET
+    }
+
     /// The event of an exchange that is still open.
     pub(crate) fn progress(&self, age_ns: u64) -> HttpProgressEvent {
         let event = &self.event;
@@ -129,6 +134,11 @@ impl Record {
             is_tls: false,
         };
         Self::new(&opening, HttpMethod::Get)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn answer_for_test(&mut self, offset_us: u32) {
+        self.event.timings.first_byte_us = offset_us;
     }
 }
 

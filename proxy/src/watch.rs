@@ -27,6 +27,8 @@ pub(crate) struct Watched {
     /// The exchange that the task carries, if any.
     pub(crate) record: RefCell<Option<Record>>,
     next_progress_ns: Cell<u64>,
+    /// Was the exchange reported as waiting for its answer?
+    is_said_to_wait: Cell<bool>,
 }
 
 impl Watched {
@@ -74,6 +76,7 @@ impl Watched {
     pub(crate) fn begin(&self, record: Record) {
         let first = HttpProgressEvent::FIRST_AFTER_MS * 1_000_000;
         self.next_progress_ns.set(record.start_ns() + first);
+        self.is_said_to_wait.set(false);
         *self.record.borrow_mut() = Some(record);
     }
 
@@ -90,9 +93,12 @@ impl Watched {
                 waker.wake_by_ref();
             }
         }
+        // What was said to wait and no longer does is told at once: until then it looks hanging.
         if let Some(record) = &*self.record.borrow()
-            && self.next_progress_ns.get() <= now.monotonic_ns
+            && (self.next_progress_ns.get() <= now.monotonic_ns
+                || self.is_said_to_wait.get() && record.is_answered())
         {
+            self.is_said_to_wait.set(!record.is_answered());
             let age_ns = now.monotonic_ns.saturating_sub(record.start_ns());
             self.next_progress_ns
                 .set(now.monotonic_ns + age_ns.min(PROGRESS_NS_MAX));
@@ -139,6 +145,7 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rauta_schemas::Timings;
 
     fn at(ms: u64) -> Now {
         Now {
@@ -169,6 +176,36 @@ mod tests {
         watch.tick(at(1), |_| ());
         assert_eq!(watch.all.borrow().len(), 1);
         drop(kept);
+    }
+
+    #[test]
+    fn the_answer_of_an_exchange_that_was_said_to_wait_is_reported_at_the_next_look() {
+        let watch = Watch::default();
+        let watched = watch.enter();
+        watched.begin(Record::for_test(at(0)));
+        let said = RefCell::new(Vec::new());
+        for tick in 0..=16 {
+            if tick == 5
+                && let Some(record) = &mut *watched.record.borrow_mut()
+            {
+                record.answer_for_test(450_000);
+            }
+            watch.tick(at(tick * 100), |event| {
+                if let Event::HttpProgress(progress) = event {
+                    let is_answered = progress.timings.first_byte_us != Timings::UNSET;
+                    said.borrow_mut()
+                        .push((progress.age_ns / 1_000_000, is_answered));
+                }
+            });
+        }
+        let expected = [
+            (100, false),
+            (200, false),
+            (400, false),
+            (500, true),
+            (1_000, true),
+        ];
+        assert_eq!(*said.borrow(), expected);
     }
 
     #[test]

@@ -339,7 +339,8 @@ pub struct HttpResponseEvent {
 }
 
 /// An exchange is still open: sent at the age of [`HttpProgressEvent::FIRST_AFTER_MS`] and then at
-/// growing intervals, so that hanging backends, tunnels and hours-long streams stay visible.
+/// growing intervals, so that hanging backends, tunnels and hours-long streams stay visible; and
+/// within 100 ms once the answer's first byte came after the exchange was said to wait for it.
 #[derive(Clone, Debug)]
 pub struct HttpProgressEvent {
     /// Joins with the [`HttpRequestEvent`].

@@ -26,7 +26,7 @@ pub struct Evidence {
     pub phase: Phase,
     /// Joins the repeats of one anomaly and its all-clear.
     pub key: String,
-    /// How often it was found under this key since it began, from 1.
+    /// How many exchanges belong to it so far, from 1 (for ejections: how many there were).
     pub count: u64,
     /// The first exchange that belongs to it.
     pub first: Timestamp,

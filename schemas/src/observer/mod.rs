@@ -53,7 +53,7 @@ pub struct ObserverEvent {
     pub last_ns: u64,
     /// The window that was judged, nanoseconds.
     pub window_ns: u64,
-    /// How often it was found under this key since it began, from 1.
+    /// How many exchanges belong to it so far, from 1 (for ejections: how many there were).
     pub count: u64,
     /// Which side failed.
     pub side: Side,
