@@ -51,6 +51,11 @@ bench: ## CPU per request beside HAProxy, nginx and Envoy, and what bus and look
 soak: ## The long proofs at full size (minutes)
 	@tests/tools.sh test
 	RAUTA_SOAK=1 $(CARGO) test --locked --release --package rauta-integration -- --nocapture $(ARGS)
+	$(CARGO) run --release --locked --package rauta-processors --example harness -- --busy-hours 24
+
+.PHONY: detection
+detection: tools ## How right the detectors are: the table of docs/detection.md, played anew
+	@$(CARGO) run --release --locked --package rauta-processors --example harness -- $(ARGS)
 
 .PHONY: lab-up
 lab-up: ## A real Kubernetes to test against, in namespaces of its own: make lab-up ARGS="--ipv6"

@@ -82,6 +82,15 @@ impl About {
     }
 }
 
+/// What is normal for failures in a row: none. Nobody has to learn that.
+pub(crate) const NO_FAILURES: Baseline = Baseline {
+    value: 0.0,
+    quantile: None,
+    samples: 0,
+    window_ns: 0,
+    is_learnt: false,
+};
+
 /// An anomaly, or its all-clear, by ids.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {

@@ -29,6 +29,8 @@ pub(crate) struct OpenExchange<K> {
     is_trusted: bool,
     /// When it became overdue.
     pub(crate) overdue_ns: Option<u64>,
+    /// Was it counted as a late answer of its own moment?
+    pub(crate) is_told_apart: bool,
 }
 
 impl<K> OpenExchange<K> {
@@ -98,6 +100,7 @@ impl<K> OpenExchanges<K> {
                 is_answered,
                 is_trusted: true,
                 overdue_ns: None,
+                is_told_apart: false,
             });
         open.event = event.clone();
         open.since_ns = since_ns;
@@ -106,11 +109,11 @@ impl<K> OpenExchanges<K> {
         Some(open)
     }
 
-    /// It is over, or no longer says anything; answers whether it had become overdue.
-    pub(crate) fn ended(&mut self, exchange: ExchangeId) -> bool {
+    /// It is over, or no longer says anything; answers what was known where it had become overdue.
+    pub(crate) fn ended(&mut self, exchange: ExchangeId) -> Option<OpenExchange<K>> {
         self.exchanges
             .remove(&exchange)
-            .is_some_and(|open| open.overdue_ns.is_some())
+            .filter(|open| open.overdue_ns.is_some())
     }
 
     /// Responses were lost: what seems open may be over, until it is reported open again.

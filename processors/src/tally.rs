@@ -10,7 +10,35 @@ const HALF_NS: u64 = 5_000_000_000;
 /// The share of all hits that one endpoint must have to be named.
 const SHARE_MIN: f64 = 0.8;
 /// So many hits on one endpoint would be rarer than this if all endpoints were alike.
-const CHANCE_MAX: f64 = 0.05;
+const CHANCE_MAX: f64 = 0.01;
+/// An endpoint that was not seen for so long is gone, nanoseconds.
+const PEER_FOR_NS: u64 = 600_000_000_000;
+
+/// Has a key more than one endpoint? Known before anything looks wrong.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Peers {
+    last: EndpointId,
+    /// When another endpoint than `last` was last seen.
+    other_ns: Option<u64>,
+}
+
+impl Peers {
+    /// An exchange went to `endpoint`.
+    pub(crate) fn note(&mut self, now_ns: u64, endpoint: EndpointId) {
+        if endpoint != self.last && endpoint.is_some() {
+            if self.last.is_some() {
+                self.other_ns = Some(now_ns);
+            }
+            self.last = endpoint;
+        }
+    }
+
+    /// Was only one endpoint seen lately?
+    pub(crate) fn is_alone(&self, now_ns: u64) -> bool {
+        self.other_ns
+            .is_none_or(|at_ns| now_ns.saturating_sub(at_ns) > PEER_FOR_NS)
+    }
+}
 
 /// Hits and exchanges per endpoint.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +50,7 @@ pub(crate) struct Tally {
 #[derive(Clone, Debug)]
 struct PerEndpoint {
     endpoint: EndpointId,
+    /// Exchanges that are as they should be, and those that are not.
     now: [u32; 2],
     before: [u32; 2],
 }
@@ -31,7 +60,7 @@ struct PerEndpoint {
 pub(crate) enum Culprit {
     /// One endpoint, while others do well or there are no others.
     One(EndpointId),
-    /// Several.
+    /// Several, or none.
     Several,
     /// Too little was seen to tell one from several.
     Unclear,
@@ -61,37 +90,47 @@ impl Tally {
                 &mut self.endpoints[last]
             }
         };
-        entry.now[0] = entry.now[0].saturating_add(u32::from(is_hit));
-        entry.now[1] = entry.now[1].saturating_add(1);
+        let count = &mut entry.now[usize::from(is_hit)];
+        *count = count.saturating_add(1);
     }
 
-    /// Who is at fault by what was seen lately.
-    pub(crate) fn culprit(&self) -> Culprit {
-        let sum = |place: usize| -> u64 {
-            self.endpoints
-                .iter()
-                .map(|e| u64::from(e.now[place]) + u64::from(e.before[place]))
-                .sum()
-        };
-        let (hits, total) = (sum(0), sum(1));
-        let Some(worst) = self
-            .endpoints
-            .iter()
-            .max_by_key(|e| e.hits())
-            .filter(|e| e.hits() > 0)
-        else {
+    /// Which endpoint is at fault, if these are the hits' endpoints. `is_alone`: is there no other
+    /// endpoint?
+    pub(crate) fn culprit(
+        &self,
+        hits: impl Iterator<Item = EndpointId>,
+        is_alone: bool,
+    ) -> Culprit {
+        let mut counts: Vec<(EndpointId, u64)> = Vec::new();
+        let mut all = 0;
+        for endpoint in hits {
+            all += 1;
+            match counts.iter_mut().find(|(it, _)| *it == endpoint) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((endpoint, 1)),
+            }
+        }
+        let Some((worst, hits)) = counts.into_iter().max_by_key(|(_, count)| *count) else {
             return Culprit::Unclear;
         };
-        if worst.total() == total {
-            return Culprit::One(worst.endpoint);
-        }
-        if (worst.hits() as f64) < SHARE_MIN * hits as f64 {
+        if !worst.is_some() || (hits as f64) < SHARE_MIN * all as f64 {
             return Culprit::Several;
         }
-        // If all were alike, hits would fall on this one by its share of the exchanges.
-        let share = worst.total() as f64 / total as f64;
-        if chance::at_least(worst.hits(), hits, share) < CHANCE_MAX {
-            Culprit::One(worst.endpoint)
+        if is_alone {
+            return Culprit::One(worst);
+        }
+        // If all were alike, hits would fall on this one by its share of the exchanges. Those that
+        // went well tell the share; the hits themselves would make it seem larger.
+        let known = || self.endpoints.iter().filter(|e| e.endpoint.is_some());
+        let good: u64 = known().map(PerEndpoint::good).sum();
+        let own: u64 = known()
+            .filter(|e| e.endpoint == worst)
+            .map(PerEndpoint::good)
+            .sum();
+        let endpoints = known().count().max(2) as f64;
+        let share = (own as f64 + 1.0) / (good as f64 + endpoints);
+        if chance::at_least(hits, all, share) < CHANCE_MAX {
+            Culprit::One(worst)
         } else {
             Culprit::Unclear
         }
@@ -110,18 +149,14 @@ impl Tally {
             };
             entry.now = [0; 2];
         }
-        self.endpoints.retain(|entry| entry.before[1] > 0);
+        self.endpoints.retain(|entry| entry.before != [0; 2]);
         self.turned_ns = now_ns;
     }
 }
 
 impl PerEndpoint {
-    fn hits(&self) -> u64 {
+    fn good(&self) -> u64 {
         u64::from(self.now[0]) + u64::from(self.before[0])
-    }
-
-    fn total(&self) -> u64 {
-        u64::from(self.now[1]) + u64::from(self.before[1])
     }
 }
 
@@ -130,26 +165,41 @@ mod tests {
     use super::*;
 
     /// A tally of (endpoint, hits, good ones).
-    fn check(seen: &[(u32, u32, u32)], expected: Culprit) {
+    fn check(seen: &[(u32, u32, u32)], is_alone: bool, expected: Culprit) {
         let mut tally = Tally::default();
-        for (endpoint, hits, good) in seen {
-            for n in 0..hits + good {
-                tally.record(1, EndpointId::from(*endpoint), n < *hits);
+        let mut hits = Vec::new();
+        for (endpoint, bad, good) in seen {
+            let endpoint = EndpointId::from(*endpoint);
+            for n in 0..bad + good {
+                tally.record(1, endpoint, n < *bad);
             }
+            hits.extend((0..*bad).map(|_| endpoint));
         }
-        assert_eq!(tally.culprit(), expected, "{seen:?}");
+        assert_eq!(
+            tally.culprit(hits.into_iter(), is_alone),
+            expected,
+            "{seen:?}"
+        );
     }
 
     #[test]
     fn an_endpoint_is_named_when_the_others_do_well() {
         let first = Culprit::One(EndpointId::from(1));
-        check(&[(1, 3, 0)], first);
-        check(&[(1, 3, 1), (2, 0, 10)], first);
-        check(&[(1, 30, 0), (2, 1, 30)], first);
-        check(&[(1, 2, 1), (2, 1, 2)], Culprit::Several);
-        check(&[(1, 1, 1), (2, 0, 1)], Culprit::Unclear);
-        check(&[(1, 0, 5), (2, 0, 5)], Culprit::Unclear);
-        check(&[], Culprit::Unclear);
+        check(&[(1, 3, 0)], true, first);
+        check(&[(1, 3, 0)], false, Culprit::Unclear);
+        check(&[(1, 30, 0)], false, first);
+        check(&[(1, 3, 1), (2, 0, 10)], false, first);
+        check(&[(1, 30, 0), (2, 1, 30)], false, first);
+        check(&[(1, 2, 1), (2, 1, 2)], false, Culprit::Several);
+        check(&[(1, 1, 1), (2, 0, 1)], false, Culprit::Unclear);
+        check(&[(1, 0, 5), (2, 0, 5)], false, Culprit::Unclear);
+        check(&[(0, 9, 0), (2, 0, 5)], false, Culprit::Several);
+        check(&[], false, Culprit::Unclear);
+    }
+
+    #[test]
+    fn three_hits_of_three_endpoints_are_no_proof_against_one() {
+        check(&[(1, 3, 1), (2, 0, 1), (3, 0, 1)], false, Culprit::Unclear);
     }
 
     #[test]
@@ -160,6 +210,19 @@ mod tests {
         }
         assert_eq!(tally.endpoints.len(), ENDPOINTS_MAX);
         tally.record(u64::MAX, EndpointId::from(7), true);
-        assert_eq!(tally.culprit(), Culprit::One(EndpointId::from(7)));
+        assert_eq!(tally.endpoints.len(), 1);
+    }
+
+    #[test]
+    fn a_key_is_alone_until_another_endpoint_is_seen_and_when_it_is_long_gone() {
+        let mut peers = Peers::default();
+        assert!(peers.is_alone(0));
+        for (second, endpoint) in [(0, 1), (1, 1), (2, 0), (3, 1)] {
+            peers.note(second * 1_000_000_000, EndpointId::from(endpoint));
+        }
+        assert!(peers.is_alone(4_000_000_000));
+        peers.note(5_000_000_000, EndpointId::from(2));
+        assert!(!peers.is_alone(6_000_000_000));
+        assert!(peers.is_alone(6_000_000_000 + PEER_FOR_NS));
     }
 }

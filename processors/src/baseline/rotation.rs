@@ -170,6 +170,12 @@ impl<S: Slot> Rotation<S> {
         self.young.samples() + self.old.samples()
     }
 
+    /// How long the key is known, in this run or before it, nanoseconds.
+    pub(crate) fn age_ns(&self, now_ns: u64) -> u64 {
+        let age_ns = now_ns.saturating_sub(self.born_ns);
+        age_ns.max(self.learnt_ns(now_ns))
+    }
+
     /// Over how long the baseline was learnt, nanoseconds.
     pub(crate) fn learnt_ns(&self, now_ns: u64) -> u64 {
         now_ns.saturating_sub(self.learnt_since_ns)

@@ -3,8 +3,8 @@
 //! Per rule: within ten seconds at least ten exchanges failed, and they are more than 5 % and more
 //! than three times the baseline's share. Failed means a status of 500 or more, a gRPC status that
 //! blames the server, or an answer that its backend cut off. What RAUTA answered itself and what
-//! the backend answered are told apart: each is an anomaly of its own if it suffices alone, else
-//! the larger part stands for both.
+//! the backend answered are told apart, each with its own baseline: each is an anomaly of its own
+//! if it suffices alone, else the one that grew more stands for both.
 
 mod track; // what is known about one key
 
@@ -120,14 +120,14 @@ impl ErrorRateProcessor {
         let hit = Hit {
             at: scene.now,
             micros: 0,
-            identity: &event.identity,
+            identity: event.identity,
             side: event.side,
             reason: event.reason,
         };
         if !track.is_suspect() {
             self.suspects.push(about);
         }
-        track.failed(maker, &hit, || sample::of_response(event, scene));
+        track.failed(maker, hit, || sample::of_response(event, scene));
         track.judge(scene.now, lost, out);
     }
 }

@@ -7,6 +7,7 @@ use crate::config::Occurrences;
 use crate::evidence::{Evidence, Hit};
 use crate::finding::{About, Finding, Findings};
 use crate::incident::{Due, Incident};
+use crate::tally::Peers;
 use crate::window::{Counts, SPANS, STEP_NS, WINDOW_NS, Window};
 use rauta_core::clock::Now;
 use rauta_schemas::{
@@ -26,16 +27,18 @@ const CHANCE_MAX_SHORT: f64 = 1e-9;
 /// An anomaly goes on while the share is higher than this part of the threshold.
 const CALM_FACTOR: f64 = 0.5;
 
-/// Failures and exchanges of a slot.
+/// Failures by maker, and exchanges, of a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Failures {
-    failed: u64,
+    failed: [u64; Maker::ALL.len()],
     total: u64,
 }
 
 impl Slot for Failures {
     fn merge(&mut self, other: &Self) {
-        self.failed = self.failed.saturating_add(other.failed);
+        for (sum, failed) in self.failed.iter_mut().zip(other.failed) {
+            *sum = sum.saturating_add(failed);
+        }
         self.total = self.total.saturating_add(other.total);
     }
 
@@ -44,16 +47,19 @@ impl Slot for Failures {
     }
 
     fn write(&self, bytes: &mut Vec<u8>) {
-        put_number(bytes, self.failed);
+        for failed in self.failed {
+            put_number(bytes, failed);
+        }
         put_number(bytes, self.total);
     }
 
     fn read(mut bytes: &[u8]) -> Option<Self> {
-        let failed = take_number(&mut bytes)?;
+        let failed = [take_number(&mut bytes)?, take_number(&mut bytes)?];
         let total = take_number(&mut bytes)?;
         // Bounded, so that sums of both generations cannot overflow.
-        (bytes.is_empty() && failed <= total && total <= u64::MAX / 4)
-            .then_some(Self { failed, total })
+        let is_whole = bytes.is_empty() && total <= u64::MAX / 4;
+        let sum = failed[0].checked_add(failed[1])?;
+        (is_whole && sum <= total).then_some(Self { failed, total })
     }
 }
 
@@ -63,15 +69,67 @@ struct Verdict {
     counts: Counts,
     span_ns: u64,
     chance: Option<f64>,
+    normal: Share,
 }
 
 /// What is normal.
 #[derive(Clone, Copy, Debug)]
 struct Normal {
-    share: f64,
+    makers: [Share; Maker::ALL.len()],
+    both: Share,
+}
+
+/// A normal share of failures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Share {
+    value: f64,
     /// The share, estimated from above.
-    share_max: f64,
+    max: f64,
     samples: u64,
+    is_learnt: bool,
+}
+
+impl Share {
+    /// While nothing is known: the worst that does not raise the threshold.
+    const UNKNOWN: Self = Self {
+        value: SHARE_MIN / SHARE_FACTOR,
+        max: SHARE_MIN / SHARE_FACTOR,
+        samples: 0,
+        is_learnt: false,
+    };
+
+    fn of(failed: u64, samples: u64) -> Self {
+        let (failed, total) = (failed as f64, samples as f64);
+        Self {
+            value: failed / total,
+            max: ((failed + 1.0 + 2.0 * failed.sqrt()) / total).min(1.0),
+            samples,
+            is_learnt: true,
+        }
+    }
+
+    fn threshold(&self) -> f64 {
+        SHARE_MIN.max(SHARE_FACTOR * self.value)
+    }
+}
+
+impl Normal {
+    const UNKNOWN: Self = Self {
+        makers: [Share::UNKNOWN; Maker::ALL.len()],
+        both: Share::UNKNOWN,
+    };
+
+    fn of(rotation: &Rotation<Failures>) -> Self {
+        let (young, old) = rotation.learnt();
+        let samples = rotation.samples();
+        let failed =
+            |maker: Maker| young.failed[maker as usize].saturating_add(old.failed[maker as usize]);
+        let makers = Maker::ALL.map(failed);
+        Self {
+            makers: makers.map(|failed| Share::of(failed, samples)),
+            both: Share::of(makers[0].saturating_add(makers[1]), samples),
+        }
+    }
 }
 
 /// Baseline, windows and, where something failed, the evidence.
@@ -79,7 +137,8 @@ struct Normal {
 pub(super) struct Track {
     about: About,
     pub(super) rotation: Rotation<Failures>,
-    normal: Option<Normal>,
+    normal: Normal,
+    peers: Peers,
     /// Failures by maker; only the backend's window counts every exchange.
     windows: [Window; Maker::ALL.len()],
     evidence: [Option<Box<Evidence>>; Maker::ALL.len()],
@@ -90,7 +149,8 @@ impl Track {
         Self {
             about,
             rotation,
-            normal: None,
+            normal: Normal::UNKNOWN,
+            peers: Peers::default(),
             windows: [Window::new(now_ns), Window::new(now_ns)],
             evidence: [None, None],
         }
@@ -99,16 +159,9 @@ impl Track {
     /// Ends slots that are over.
     pub(super) fn advance(&mut self, now_ns: u64, pace: &Pace) {
         let is_changed = self.rotation.advance(now_ns, pace);
-        let samples = self.rotation.samples();
-        if (is_changed || self.normal.is_none()) && samples >= pace.samples_min {
-            let (young, old) = self.rotation.learnt();
-            let failed = (young.failed + old.failed) as f64;
-            let total = samples as f64;
-            self.normal = Some(Normal {
-                share: failed / total,
-                share_max: ((failed + 1.0 + 2.0 * failed.sqrt()) / total).min(1.0),
-                samples,
-            });
+        let is_known = self.normal.both.is_learnt;
+        if (is_changed || !is_known) && self.rotation.samples() >= pace.samples_min.max(1) {
+            self.normal = Normal::of(&self.rotation);
         }
     }
 
@@ -123,13 +176,16 @@ impl Track {
         }
         if !self.is_firing() {
             let slot = self.rotation.current();
-            slot.failed += u64::from(failure.is_some());
+            if let Some(maker) = failure {
+                slot.failed[maker as usize] += 1;
+            }
             slot.total += 1;
         }
     }
 
     /// An exchange that did not fail, as evidence for where others did.
     pub(super) fn good(&mut self, at: Now, endpoint: EndpointId) {
+        self.peers.note(at.monotonic_ns, endpoint);
         for evidence in self.evidence.iter_mut().flatten() {
             evidence.good(at, endpoint);
         }
@@ -139,9 +195,10 @@ impl Track {
     pub(super) fn failed(
         &mut self,
         maker: Maker,
-        hit: &Hit<'_>,
+        hit: Hit,
         sample: impl FnOnce() -> SampleExchange,
     ) {
+        self.peers.note(hit.at.monotonic_ns, hit.identity.endpoint);
         self.evidence[maker as usize]
             .get_or_insert_default()
             .hit(hit, sample);
@@ -162,20 +219,25 @@ impl Track {
     /// Says that an anomaly began, if that is what the numbers say.
     pub(super) fn judge(&mut self, now: Now, lost: u64, out: &mut Findings) {
         let spans = Maker::ALL.map(|maker| self.spans(maker));
-        let mut verdicts = [self.verdict(&spans[0]), self.verdict(&spans[1])];
+        let makers = self.normal.makers;
+        let mut verdicts = [verdict(&spans[0], makers[0]), verdict(&spans[1], makers[1])];
         if verdicts == [None, None] && !self.is_firing() {
-            // Neither suffices alone: the larger part stands for both.
+            // Neither suffices alone: the one that grew more stands for both.
             let mut both = spans[0];
             for (sum, other) in both.iter_mut().zip(spans[1]) {
                 sum.hits = sum.hits.saturating_add(other.hits);
             }
-            let [backend, gateway] = spans.map(|spans| spans[SPANS.len() - 1].hits);
-            let larger = if backend >= gateway {
+            let grown = |maker: Maker| {
+                let counts = spans[maker as usize][SPANS.len() - 1];
+                let expected = makers[maker as usize].value * f64::from(counts.total);
+                f64::from(counts.hits) - expected
+            };
+            let larger = if grown(Maker::Backend) >= grown(Maker::Gateway) {
                 Maker::Backend
             } else {
                 Maker::Gateway
             };
-            verdicts[larger as usize] = self.verdict(&both);
+            verdicts[larger as usize] = verdict(&both, self.normal.both);
         }
         for (maker, verdict) in Maker::ALL.into_iter().zip(verdicts) {
             self.open(maker, verdict, now, lost, out);
@@ -198,8 +260,9 @@ impl Track {
         if self.is_firing() {
             self.rotation.discard();
         }
-        let calm = self.threshold() * CALM_FACTOR;
         for maker in Maker::ALL {
+            let normal = self.normal.makers[maker as usize];
+            let calm = normal.threshold() * CALM_FACTOR;
             let counts = self.spans(maker)[SPANS.len() - 1];
             let Some(evidence) = &mut self.evidence[maker as usize] else {
                 continue;
@@ -212,11 +275,7 @@ impl Track {
             };
             let is_on = counts.hits > 0 && share(&counts) > calm;
             let due = incident.due(now, is_on, rules);
-            let verdict = Verdict {
-                counts,
-                span_ns: WINDOW_NS,
-                chance: None,
-            };
+            let verdict = Verdict::of_window(counts, normal);
             match due {
                 Due::Nothing => {}
                 Due::Repeat => {
@@ -226,7 +285,7 @@ impl Track {
                 Due::Forget => {
                     self.clear_one(maker, now, lost, out);
                     self.rotation = Rotation::new(now.monotonic_ns);
-                    self.normal = None;
+                    self.normal = Normal::UNKNOWN;
                 }
             }
         }
@@ -241,11 +300,7 @@ impl Track {
 
     fn clear_one(&mut self, maker: Maker, now: Now, lost: u64, out: &mut Findings) {
         let counts = self.spans(maker)[SPANS.len() - 1];
-        let verdict = Verdict {
-            counts,
-            span_ns: WINDOW_NS,
-            chance: None,
-        };
+        let verdict = Verdict::of_window(counts, self.normal.makers[maker as usize]);
         out.extend(self.finding(maker, Phase::Cleared, verdict, now, lost));
         if let Some(evidence) = &mut self.evidence[maker as usize] {
             evidence.incident = None;
@@ -261,50 +316,6 @@ impl Track {
             span.total = all.total;
         }
         spans
-    }
-
-    fn threshold(&self) -> f64 {
-        self.normal.map_or(SHARE_MIN, |normal| {
-            SHARE_MIN.max(SHARE_FACTOR * normal.share)
-        })
-    }
-
-    /// Do the counts show an anomaly? The shortest span that does is answered.
-    fn verdict(&self, spans: &[Counts; SPANS.len()]) -> Option<Verdict> {
-        let threshold = self.threshold();
-        spans.iter().zip(SPANS).find_map(|(counts, steps)| {
-            if counts.hits < FAILED_MIN || share(counts) <= threshold {
-                return None;
-            }
-            let span_ns = steps as u64 * STEP_NS;
-            let is_whole = span_ns == WINDOW_NS;
-            // Without a baseline the whole window is judged by the definition alone; for a shorter
-            // span the worst baseline that would not raise the threshold is taken.
-            let normal = match self.normal {
-                Some(normal) => normal.share_max,
-                None if is_whole => {
-                    return Some(Verdict {
-                        counts: *counts,
-                        span_ns,
-                        chance: None,
-                    });
-                }
-                None => SHARE_MIN / SHARE_FACTOR,
-            };
-            let (hits, total) = (u64::from(counts.hits), u64::from(counts.total));
-            let chance = chance::at_least(hits, total, normal);
-            let chance_max = if is_whole {
-                CHANCE_MAX
-            } else {
-                CHANCE_MAX_SHORT
-            };
-            let chance_said = Some(chance);
-            (chance < chance_max).then_some(Verdict {
-                counts: *counts,
-                span_ns,
-                chance: chance_said,
-            })
-        })
     }
 
     fn open(
@@ -325,7 +336,10 @@ impl Track {
             evidence.calm();
             return;
         };
-        if !evidence.is_ripe(now) {
+        evidence.suspect(now);
+        let is_alone = self.peers.is_alone(now.monotonic_ns);
+        let blame = evidence.blame(now, verdict.span_ns, is_alone);
+        if !evidence.is_ripe(now, &blame) {
             return;
         }
         let first_ns = evidence.first_wall_ns(now, verdict.span_ns);
@@ -343,20 +357,23 @@ impl Track {
         now: Now,
         lost: u64,
     ) -> Option<Finding> {
-        let threshold = self.threshold();
+        let is_alone = self.peers.is_alone(now.monotonic_ns);
         let evidence = self.evidence[maker as usize].as_mut()?;
         let incident = evidence.incident.clone()?;
-        let baseline = self.normal.map(|normal| Baseline {
-            value: normal.share,
+        let normal = verdict.normal;
+        let learnt_ns = self.rotation.learnt_ns(now.monotonic_ns);
+        let baseline = Some(Baseline {
+            value: normal.value,
             quantile: None,
             samples: normal.samples,
-            window_ns: self.rotation.learnt_ns(now.monotonic_ns),
-            is_learnt: true,
+            window_ns: if normal.is_learnt { learnt_ns } else { 0 },
+            is_learnt: normal.is_learnt,
         });
+        let blame = evidence.blame(now, verdict.span_ns, is_alone);
         let observed = Observed {
             value: share(&verdict.counts),
             unit: Unit::Ratio,
-            threshold,
+            threshold: normal.threshold(),
             affected: u64::from(verdict.counts.hits),
             open: 0,
             total: u64::from(verdict.counts.total),
@@ -373,15 +390,58 @@ impl Track {
             last_ns: incident.last_wall_ns.max(incident.first_wall_ns),
             window_ns: verdict.span_ns,
             count: incident.count,
-            side: evidence.side(),
-            reason: evidence.reason(),
-            identity: evidence.blamed(),
+            side: blame.side,
+            reason: blame.reason,
+            identity: blame.identity,
             method: None,
             baseline,
             observed,
             samples: evidence.take_samples(),
         })
     }
+}
+
+impl Verdict {
+    /// What the whole window shows, without a judgement.
+    const fn of_window(counts: Counts, normal: Share) -> Self {
+        Self {
+            counts,
+            span_ns: WINDOW_NS,
+            chance: None,
+            normal,
+        }
+    }
+}
+
+/// Do the counts show an anomaly? The shortest span that does is answered.
+fn verdict(spans: &[Counts; SPANS.len()], normal: Share) -> Option<Verdict> {
+    spans.iter().zip(SPANS).find_map(|(counts, steps)| {
+        if counts.hits < FAILED_MIN || share(counts) <= normal.threshold() {
+            return None;
+        }
+        let span_ns = steps as u64 * STEP_NS;
+        let is_whole = span_ns == WINDOW_NS;
+        let found = Verdict {
+            span_ns,
+            ..Verdict::of_window(*counts, normal)
+        };
+        if is_whole && !normal.is_learnt {
+            // Without a baseline the whole window is judged by the definition alone.
+            return Some(found);
+        }
+        let (hits, total) = (u64::from(counts.hits), u64::from(counts.total));
+        let chance = chance::at_least(hits, total, normal.max);
+        let chance_max = if is_whole {
+            CHANCE_MAX
+        } else {
+            CHANCE_MAX_SHORT
+        };
+        let chance_said = Some(chance);
+        (chance < chance_max).then_some(Verdict {
+            chance: chance_said,
+            ..found
+        })
+    })
 }
 
 fn share(counts: &Counts) -> f64 {

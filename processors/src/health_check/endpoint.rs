@@ -1,7 +1,7 @@
 //! One endpoint that the data plane gives no requests for a while.
 
 use crate::config::Occurrences;
-use crate::finding::{About, Finding, Findings};
+use crate::finding::{About, Finding, Findings, NO_FAILURES};
 use crate::incident::{Due, Incident};
 use rauta_core::clock::Now;
 use rauta_schemas::{AnomalyKind, EndpointEvent, Identity, Observed, Phase, Severity, Side, Unit};
@@ -110,7 +110,7 @@ impl Ejection {
                 ..Identity::default()
             },
             method: None,
-            baseline: None,
+            baseline: Some(NO_FAILURES),
             observed: Observed {
                 value: f64::from(event.failures),
                 unit: Unit::Count,

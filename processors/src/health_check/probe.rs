@@ -2,7 +2,7 @@
 
 use crate::config::Occurrences;
 use crate::evidence::{Evidence, Hit};
-use crate::finding::{About, Finding, Findings};
+use crate::finding::{About, Finding, Findings, NO_FAILURES};
 use crate::incident::{Due, Incident};
 use crate::processor::Scene;
 use crate::sample;
@@ -59,6 +59,8 @@ pub(super) struct Probe {
     by_endpoint: Vec<(EndpointId, Row)>,
     /// The endpoint of the failures of `all`, where it is the same for all of them.
     failing: Option<EndpointId>,
+    /// Which configuration the last failure met.
+    identity: Identity,
     evidence: Evidence,
 }
 
@@ -70,6 +72,7 @@ impl Probe {
             all: Row::default(),
             by_endpoint: Vec::new(),
             failing: None,
+            identity: Identity::default(),
             evidence: Evidence::default(),
         }
     }
@@ -98,6 +101,7 @@ impl Probe {
             }
             return;
         }
+        self.identity = event.identity;
         // Whoever cuts a probe off did so because no answer came.
         let side = if event.side == Side::Gateway {
             Side::Gateway
@@ -107,12 +111,11 @@ impl Probe {
         let hit = Hit {
             at: scene.now,
             micros: 0,
-            identity: &event.identity,
+            identity: event.identity,
             side,
             reason: event.reason,
         };
-        self.evidence
-            .hit(&hit, || sample::of_response(event, scene));
+        self.evidence.hit(hit, || sample::of_response(event, scene));
         self.judge(scene.now, lost, out);
     }
 
@@ -168,7 +171,7 @@ impl Probe {
 
     /// The worst row: the probe's own, or an endpoint's.
     fn worst(&self) -> (Row, Identity) {
-        let identity = self.evidence.identity;
+        let identity = self.identity;
         let all = Identity {
             endpoint: self.failing.unwrap_or(EndpointId::NONE),
             ..identity
@@ -211,6 +214,7 @@ impl Probe {
     fn finding(&mut self, phase: Phase, lost: u64) -> Option<Finding> {
         let incident = self.evidence.incident.clone()?;
         let (row, identity) = self.worst();
+        let blame = self.evidence.blame(Now::default(), u64::MAX, false);
         let first_ns = incident.first_wall_ns;
         let last_ns = incident.last_wall_ns.max(first_ns);
         Some(Finding {
@@ -223,11 +227,11 @@ impl Probe {
             last_ns,
             window_ns: last_ns - first_ns,
             count: incident.count,
-            side: self.evidence.side(),
-            reason: self.evidence.reason(),
+            side: blame.side,
+            reason: blame.reason,
             identity,
             method: None,
-            baseline: None,
+            baseline: Some(NO_FAILURES),
             observed: Observed {
                 value: f64::from(row.failures),
                 unit: Unit::Count,

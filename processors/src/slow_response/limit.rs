@@ -12,6 +12,13 @@ const LIMIT_FACTOR: u64 = 2;
 const LIMIT_MIN_US: u64 = 5_000;
 /// So many must be less likely than this by chance.
 const CHANCE_MAX: f64 = 1e-9;
+/// In the judged span more than one in so many answers must be over the limit: on a busy route the
+/// first moments of a new endpoint are unlikely enough, and no fault. Exchanges that hang count
+/// whatever their share.
+const ONE_IN_MAX: u32 = 50;
+/// A key is judged once it is so many times as old as its 99th percentile: before, only the quick
+/// ones of its answers can have ended.
+const AGE_FACTOR: u64 = 10;
 /// While so many are less likely than this, an anomaly goes on.
 const CHANCE_CALM: f64 = 1e-3;
 /// The quantile that stands for the baseline.
@@ -32,13 +39,17 @@ pub(super) struct Limit {
 
 impl Limit {
     /// The limit by a baseline; `None` while it has too few samples.
-    pub(super) fn of(rotation: &Rotation<Sketch>, pace: &Pace) -> Option<Self> {
+    pub(super) fn of(rotation: &Rotation<Sketch>, now_ns: u64, pace: &Pace) -> Option<Self> {
         let samples = rotation.samples();
         if samples < pace.samples_min {
             return None;
         }
         let (young, old) = rotation.learnt();
         let p99_us = quantile(&[young, old], QUANTILE)?;
+        let age_us = rotation.age_ns(now_ns) / 1_000;
+        if p99_us.saturating_mul(AGE_FACTOR) > age_us {
+            return None;
+        }
         let micros = p99_us.saturating_mul(LIMIT_FACTOR).max(LIMIT_MIN_US);
         let over = (young.count_above(micros) + old.count_above(micros)) as f64;
         // What was seen so often may in truth be more frequent: two standard deviations, and one
@@ -66,12 +77,13 @@ pub(super) struct Verdict {
 }
 
 /// Judges the shortest span that shows an anomaly; `open_before` exchanges became overdue before
-/// the window began and are still open.
-pub(super) fn judge(window: &Window, open_before: Counts) -> Option<Verdict> {
+/// the window began and are still open; `is_hanging`: do exchanges hang?
+pub(super) fn judge(window: &Window, open_before: Counts, is_hanging: bool) -> Option<Verdict> {
     let mut spans = window.spans();
     spans[SPANS.len() - 1].add(open_before);
     spans.iter().zip(SPANS).find_map(|(counts, steps)| {
-        if counts.hits < OVER_MIN {
+        let is_common = counts.hits.saturating_mul(ONE_IN_MAX) > counts.total;
+        if counts.hits < OVER_MIN || !(is_common || is_hanging) {
             return None;
         }
         let chance = chance_of(counts);
@@ -82,6 +94,13 @@ pub(super) fn judge(window: &Window, open_before: Counts) -> Option<Verdict> {
             chance,
         })
     })
+}
+
+/// Would so few late answers, one for each burst, be as unlikely among so many exchanges?
+pub(super) fn is_unlikely(bursts: usize, counts: &Counts) -> bool {
+    let (bursts, total) = (bursts as u64, u64::from(counts.total));
+    bursts >= u64::from(OVER_MIN)
+        && chance::at_least(bursts, total, counts.expected_rate()) < CHANCE_MAX
 }
 
 /// Is there still more over the limit than the baseline explains?

@@ -4,7 +4,11 @@
 //! baseline's 99th percentile (and 5 ms), and so many would come by chance less than once in a
 //! billion, by how often the baseline itself exceeds that limit. An open exchange counts as soon as
 //! it has waited longer than the limit. What is judged is the backend's time alone.
+//!
+//! What comes at once may be one misfortune: the late answers must come at four moments apart, or
+//! exchanges must hang, or the moments alone must be as unlikely.
 
+mod bursts; // late answers told apart in time
 mod limit; // the limit, and the criterion
 mod track; // what is known about one key
 
@@ -19,12 +23,16 @@ use crate::processor::{Processor, Scene, Usage};
 use crate::sample;
 use crate::table::Table;
 use crate::window::WINDOW_NS;
+use bursts::HANG_NS;
 use rauta_schemas::{
     Event, Families, Family, HttpMethod, HttpProgressEvent, HttpResponseEvent, Identity, Names,
     Reason, Side,
 };
 use track::Track;
 
+/// The answer's head is reported so much later at most, nanoseconds: until then time alone does not
+/// tell that an exchange still waits.
+const REPORT_NS: u64 = 150_000_000;
 const PREFIX: &str = "slow_response/";
 /// What an earlier run had learnt is forgotten if nobody asked for it in this time, nanoseconds.
 const RESTORED_FOR_NS: u64 = 86_400_000_000_000;
@@ -83,7 +91,7 @@ impl SlowResponseProcessor {
     }
 
     fn on_response(&mut self, event: &HttpResponseEvent, scene: &Scene<'_>, out: &mut Findings) {
-        let was_overdue = self.open.ended(event.exchange);
+        let overdue = self.open.ended(event.exchange);
         let Some(time) = backend_time::of_response(event) else {
             return;
         };
@@ -95,19 +103,24 @@ impl SlowResponseProcessor {
         if !track.is_firing() && backend_time::is_learnable(event, time) {
             track.rotation.current().record(time.micros);
         }
-        if was_overdue {
+        if let Some(open) = overdue {
+            if !open.is_told_apart {
+                track.bursts.note(scene.now.monotonic_ns);
+                track.judge(scene.now, lost, out);
+            }
             return;
         }
         let hit = Hit {
             at: scene.now,
             micros: time.micros,
-            identity: &event.identity,
+            identity: event.identity,
             side: event.side,
             reason: event.reason,
         };
         if track.limit.is_some_and(|limit| time.micros > limit.micros) {
             let was_suspect = track.is_suspect();
-            track.over(&hit, || sample::of_response(event, scene));
+            track.bursts.note(scene.now.monotonic_ns);
+            track.over(hit, || sample::of_response(event, scene));
             track.judge(scene.now, lost, out);
             if !was_suspect {
                 self.suspects.push(key);
@@ -134,7 +147,7 @@ impl SlowResponseProcessor {
             return;
         };
         let was_suspect = track.is_suspect();
-        if become_overdue(open, track, scene) {
+        if become_overdue(open, track, scene, 0) {
             track.judge(scene.now, lost, out);
             if !was_suspect {
                 self.suspects.push(key);
@@ -164,7 +177,7 @@ impl SlowResponseProcessor {
     fn age(&mut self, scene: &Scene<'_>) {
         for key in &self.suspects {
             if let Some(track) = self.tracks.get_mut(key) {
-                (track.open, track.open_before) = (0, 0);
+                (track.open, track.open_before, track.hanging) = (0, 0, 0);
             }
         }
         let now_ns = scene.now.monotonic_ns;
@@ -173,7 +186,7 @@ impl SlowResponseProcessor {
                 continue;
             };
             let was_suspect = track.is_suspect();
-            if become_overdue(open, track, scene) {
+            if become_overdue(open, track, scene, REPORT_NS) {
                 if !was_suspect {
                     self.suspects.push(open.key);
                 }
@@ -181,29 +194,41 @@ impl SlowResponseProcessor {
                 track.open += 1;
                 track.open_before += u32::from(now_ns.saturating_sub(overdue_ns) >= WINDOW_NS);
             }
+            if open.overdue_ns.is_some() && open.waited_us(scene.now) >= HANG_NS / 1_000 {
+                track.hanging += 1;
+                if !std::mem::replace(&mut open.is_told_apart, true) {
+                    track.bursts.note(now_ns);
+                }
+            }
         }
     }
 }
 
-/// Counts an open exchange once, when it has waited longer than the limit. Was that now?
-fn become_overdue(open: &mut OpenExchange<Key>, track: &mut Track, scene: &Scene<'_>) -> bool {
+/// Counts an open exchange once, when it has waited longer than the limit and `grace_ns`. Was that
+/// now?
+fn become_overdue(
+    open: &mut OpenExchange<Key>,
+    track: &mut Track,
+    scene: &Scene<'_>,
+    grace_ns: u64,
+) -> bool {
     let micros = open.waited_us(scene.now);
-    let is_over = track.limit.is_some_and(|limit| micros > limit.micros);
+    let sure_us = micros.saturating_sub(grace_ns / 1_000);
+    let is_over = track.limit.is_some_and(|limit| sure_us > limit.micros);
     if !is_over || open.overdue_ns.is_some() {
         return false;
     }
     open.overdue_ns = Some(scene.now.monotonic_ns);
     track.open += u32::from(open.is_waiting());
     let event = &open.event;
-    let identity = &event.identity;
     let hit = Hit {
         at: scene.now,
         micros,
-        identity,
+        identity: event.identity,
         side: Side::Backend,
         reason: Reason::None,
     };
-    track.over(&hit, || sample::of_progress(event, scene));
+    track.over(hit, || sample::of_progress(event, scene));
     true
 }
 

@@ -1,12 +1,14 @@
 //! What is known about one rule and method.
 
 use super::Key;
+use super::bursts::{Bursts, HANGING_MIN};
 use super::limit::{self, Limit, QUANTILE, Verdict};
 use crate::baseline::{Pace, Rotation, Sketch};
 use crate::config::Occurrences;
 use crate::evidence::{Evidence, Hit};
 use crate::finding::{Finding, Findings};
 use crate::incident::{Due, Incident};
+use crate::tally::Peers;
 use crate::window::{Counts, WINDOW_NS, Window};
 use rauta_core::clock::Now;
 use rauta_schemas::{AnomalyKind, Baseline, Observed, Phase, SampleExchange, Severity, Side, Unit};
@@ -22,6 +24,11 @@ pub(super) struct Track {
     pub(super) open: u32,
     /// Those of them that became overdue before the window began.
     pub(super) open_before: u32,
+    /// Those of them that hang.
+    pub(super) hanging: u32,
+    /// Late answers told apart in time.
+    pub(super) bursts: Bursts,
+    peers: Peers,
     evidence: Option<Box<Evidence>>,
 }
 
@@ -29,11 +36,14 @@ impl Track {
     pub(super) fn new(key: Key, rotation: Rotation<Sketch>, now_ns: u64, pace: &Pace) -> Self {
         Self {
             key,
-            limit: Limit::of(&rotation, pace),
+            limit: Limit::of(&rotation, now_ns, pace),
             rotation,
             window: Window::new(now_ns),
             open: 0,
             open_before: 0,
+            hanging: 0,
+            bursts: Bursts::default(),
+            peers: Peers::default(),
             evidence: None,
         }
     }
@@ -41,7 +51,7 @@ impl Track {
     /// Ends slots that are over.
     pub(super) fn advance(&mut self, now_ns: u64, pace: &Pace) {
         if self.rotation.advance(now_ns, pace) {
-            self.limit = Limit::of(&self.rotation, pace);
+            self.limit = Limit::of(&self.rotation, now_ns, pace);
         }
     }
 
@@ -57,7 +67,8 @@ impl Track {
     }
 
     /// Counts an exchange within the limit.
-    pub(super) fn good(&mut self, hit: &Hit<'_>) {
+    pub(super) fn good(&mut self, hit: &Hit) {
+        self.peers.note(hit.at.monotonic_ns, hit.identity.endpoint);
         self.window.record(hit.at.monotonic_ns, false, self.rate());
         if let Some(evidence) = &mut self.evidence {
             evidence.good(hit.at, hit.identity.endpoint);
@@ -65,7 +76,8 @@ impl Track {
     }
 
     /// Counts an exchange over the limit.
-    pub(super) fn over(&mut self, hit: &Hit<'_>, sample: impl FnOnce() -> SampleExchange) {
+    pub(super) fn over(&mut self, hit: Hit, sample: impl FnOnce() -> SampleExchange) {
+        self.peers.note(hit.at.monotonic_ns, hit.identity.endpoint);
         self.window.record(hit.at.monotonic_ns, true, self.rate());
         self.evidence.get_or_insert_default().hit(hit, sample);
     }
@@ -75,7 +87,8 @@ impl Track {
         if self.is_firing() {
             return;
         }
-        let verdict = limit::judge(&self.window, self.open_before());
+        let is_hanging = self.hanging >= HANGING_MIN;
+        let verdict = limit::judge(&self.window, self.open_before(), is_hanging);
         let Some(evidence) = &mut self.evidence else {
             return;
         };
@@ -83,7 +96,12 @@ impl Track {
             evidence.calm();
             return;
         };
-        if !evidence.is_ripe(now) {
+        evidence.suspect(now);
+        let bursts = self.bursts.within(now.monotonic_ns, WINDOW_NS);
+        let is_apart = Bursts::is_enough(bursts) || limit::is_unlikely(bursts, &verdict.counts);
+        let is_alone = self.peers.is_alone(now.monotonic_ns);
+        let blame = evidence.blame(now, verdict.span_ns, is_alone);
+        if !(is_hanging || is_apart) || !evidence.is_ripe(now, &blame) {
             return;
         }
         let first_ns = evidence.first_wall_ns(now, verdict.span_ns);
@@ -105,6 +123,7 @@ impl Track {
         let Some(incident) = &mut evidence.incident else {
             if evidence.is_over(now, WINDOW_NS) && self.open == 0 {
                 self.evidence = None;
+                self.bursts.clear();
             } else if evidence.is_suspected() || self.open > 0 {
                 self.judge(now, lost, out);
             }
@@ -158,6 +177,7 @@ impl Track {
         lost: u64,
     ) -> Option<Finding> {
         let limit = self.limit;
+        let is_alone = self.peers.is_alone(now.monotonic_ns);
         let evidence = self.evidence.as_mut()?;
         let incident = evidence.incident.clone()?;
         let verdict = verdict.unwrap_or_else(|| {
@@ -185,6 +205,7 @@ impl Track {
             chance: Some(verdict.chance),
             lost,
         };
+        let blame = evidence.blame(now, verdict.span_ns, is_alone);
         Some(Finding {
             kind: AnomalyKind::SlowResponse,
             phase,
@@ -196,8 +217,8 @@ impl Track {
             window_ns: verdict.span_ns,
             count: incident.count,
             side: Side::Backend,
-            reason: evidence.reason(),
-            identity: evidence.blamed(),
+            reason: blame.reason,
+            identity: blame.identity,
             method: Some(self.key.method),
             baseline,
             observed,

@@ -1,46 +1,44 @@
-//! The labelled corpus: shapes of traffic, each with the faults that it suffers at known times.
+//! The corpus: shapes of traffic, and what befalls each.
 
-use crate::model::{Arrivals, Effect, Fault, Kind, Latency, Model};
-use crate::stage::SECOND;
-use Effect::{BackendErrors, GatewayErrors, GrpcErrors, Hang, ProbesFail, Slower};
+use crate::fault::Effect::{
+    self, BackendErrors, CallersErrors, ClientErrors, ClientsLeave, Cut, GatewayErrors, GrpcErrors,
+    Hang, ProbesFail, ProbesHang, Refused, Retried, SlowClients, Slower,
+};
+use crate::model::{Arrivals, Kind, Latency, Model};
+use crate::stage::{Loss, MS, SECOND};
 
-/// One shape of traffic with its faults.
+/// One shape of traffic with what befalls it.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
     pub(crate) name: &'static str,
     pub(crate) model: Model,
-    pub(crate) effects: Vec<(Effect, Option<usize>)>,
-    /// Of all events, one in so many is lost (0 = none).
-    pub(crate) lose_one_in: u64,
+    pub(crate) effects: &'static [Effect],
+    /// Does each fault befall one endpoint, or all of them?
+    pub(crate) is_one_endpoint: bool,
+    pub(crate) loss: Loss,
 }
 
-/// Traffic before the first fault.
-pub(crate) const WARM_UP_NS: u64 = 300 * SECOND;
-/// How long a fault lasts.
-const FAULT_NS: u64 = 20 * SECOND;
-/// Between two faults, so that the first is over and cleared.
-const REST_NS: u64 = 180 * SECOND;
+/// The rates that each shape is played at, requests a second.
+pub(crate) const RATES: [f64; 3] = [1.0, 10.0, 1_000.0];
 
 impl Shape {
-    /// The faults, one after the other.
-    pub(crate) fn faults(&self) -> Vec<Fault> {
-        let faults = self.effects.iter().zip(0u64..);
-        let fault = |((effect, endpoint), n): (&(Effect, Option<usize>), u64)| {
-            let start_ns = WARM_UP_NS + n * (FAULT_NS + REST_NS);
-            let end_ns = start_ns + FAULT_NS;
-            Fault {
-                effect: *effect,
-                endpoint: *endpoint,
-                start_ns,
-                end_ns,
-            }
-        };
-        faults.map(fault).collect()
+    /// Traffic before the first fault: five minutes, or 1,500 exchanges of each route.
+    pub(crate) fn warm_up_ns(&self) -> u64 {
+        let exchanges_ns =
+            (1_500.0 * self.model.routes as f64 / self.model.rate * SECOND as f64) as u64;
+        exchanges_ns.max(300 * SECOND)
     }
 
-    /// When the play is over.
-    pub(crate) fn end_ns(&self) -> u64 {
-        WARM_UP_NS + self.effects.len() as u64 * (FAULT_NS + REST_NS)
+    fn losing(self, one_in: u64, gap_ns: u64) -> Self {
+        let loss = Loss { one_in, gap_ns };
+        Self { loss, ..self }
+    }
+
+    fn on_one_endpoint(self) -> Self {
+        Self {
+            is_one_endpoint: true,
+            ..self
+        }
     }
 }
 
@@ -49,132 +47,121 @@ const PLAIN: Model = Model {
     rate: 100.0,
     arrivals: Arrivals::Poisson,
     latency: Latency::LogNormal(10_000.0, 0.4),
+    routes: 1,
     endpoints: 1,
     error_share: 0.0,
 };
 
-fn shape(name: &'static str, model: Model, effects: &[Effect]) -> Shape {
-    let effects = effects.iter().map(|effect| (*effect, None)).collect();
+fn shape(name: &'static str, model: Model, effects: &'static [Effect]) -> Shape {
     Shape {
         name,
         model,
         effects,
-        lose_one_in: 0,
+        is_one_endpoint: false,
+        loss: Loss::default(),
     }
 }
 
-const USUAL: &[Effect] = &[Slower(5.0), Hang, BackendErrors(0.5), GatewayErrors(1.0)];
+const USUAL: &[Effect] = &[Slower, Hang, BackendErrors, GatewayErrors, ClientErrors];
 
-/// Every shape that has faults.
-pub(crate) fn labelled() -> Vec<Shape> {
-    [latencies(), rates(), kinds()].concat()
+/// Every shape at one rate.
+pub(crate) fn shapes(rate: f64) -> Vec<Shape> {
+    [latencies(rate), times(rate), kinds(rate), failures(rate)].concat()
 }
 
-fn latencies() -> Vec<Shape> {
-    let with = |latency| Model { latency, ..PLAIN };
-    let steady = with(Latency::Steady(10_000.0)).arriving(Arrivals::Even);
-    let lognormal = with(Latency::LogNormal(20_000.0, 0.8));
-    let pareto = with(Latency::Pareto(5_000.0, 1.5));
-    let bimodal = with(Latency::Bimodal(5_000.0, 200_000.0, 0.05));
-    let rare = with(Latency::Bimodal(5_000.0, 500_000.0, 0.004));
+fn latencies(rate: f64) -> Vec<Shape> {
+    let base = PLAIN.at(rate);
+    let steady = base
+        .taking(Latency::Steady(10_000.0))
+        .arriving(Arrivals::Even);
     vec![
         shape("steady", steady, USUAL),
         shape(
             "lognormal",
-            lognormal,
-            &[Slower(20.0), Hang, BackendErrors(0.3)],
+            base.taking(Latency::LogNormal(20_000.0, 1.0)),
+            USUAL,
         ),
-        shape("pareto", pareto, &[Slower(40.0), Hang, BackendErrors(0.3)]),
+        shape("pareto", base.taking(Latency::Pareto(5_000.0, 1.5)), USUAL),
+        shape(
+            "pareto, heavy",
+            base.taking(Latency::Pareto(5_000.0, 1.2)),
+            USUAL,
+        ),
         shape(
             "bimodal",
-            bimodal,
-            &[Slower(100.0), Hang, GatewayErrors(0.5)],
+            base.taking(Latency::Bimodal(5_000.0, 200_000.0, 0.05)),
+            USUAL,
         ),
         shape(
             "rare slow mode",
-            rare,
-            &[Slower(10.0), Hang, GatewayErrors(0.5)],
+            base.taking(Latency::Bimodal(5_000.0, 400_000.0, 0.009)),
+            USUAL,
         ),
     ]
 }
 
-fn rates() -> Vec<Shape> {
-    let quiet = &[Slower(10.0), Hang, BackendErrors(0.8), GatewayErrors(1.0)];
-    let failing = &[Slower(5.0), BackendErrors(0.3), GatewayErrors(0.5)];
-    let lossy = Shape {
-        lose_one_in: 20,
-        ..shape("one event in twenty lost", PLAIN, USUAL)
-    };
-    let effects = vec![
-        (Slower(8.0), Some(3)),
-        (Hang, Some(7)),
-        (BackendErrors(1.0), Some(1)),
-    ];
-    let many = Model {
-        endpoints: 10,
-        ..PLAIN.at(200.0)
-    };
-    vec![
-        shape("bursty", PLAIN.arriving(Arrivals::Bursty), USUAL),
-        shape("busy, 1,000/s", PLAIN.at(1_000.0), USUAL),
-        shape("quiet, 5/s", PLAIN.at(5.0), quiet),
-        shape("one in a hundred fails", PLAIN.failing(0.01), failing),
-        lossy,
-        Shape {
-            effects,
-            ..shape("one of ten at fault", many, &[])
-        },
-    ]
-}
-
-fn kinds() -> Vec<Shape> {
-    let probes = PLAIN.of(Kind::Probes).at(5.0).arriving(Arrivals::Even);
-    let grpc = &[Slower(5.0), GrpcErrors(0.4), GrpcErrors(1.0), Hang];
-    vec![
-        shape("cold start", PLAIN.of(Kind::ColdStart), USUAL),
-        shape(
-            "uploads",
-            PLAIN.of(Kind::Uploads),
-            &[Slower(5.0), BackendErrors(0.5)],
-        ),
-        shape("streams", PLAIN.of(Kind::Streams).at(20.0), &[Hang]),
-        shape("retries", PLAIN.of(Kind::Retries), USUAL),
-        shape("gRPC", PLAIN.of(Kind::Grpc), grpc),
-        shape("probes", probes, &[ProbesFail, ProbesFail]),
-    ]
-}
-
-/// Shapes that have no fault at all, at one rate.
-pub(crate) fn faultless(rate: f64) -> Vec<Shape> {
+fn times(rate: f64) -> Vec<Shape> {
     let base = PLAIN.at(rate);
-    let with = |latency| Model { latency, ..base };
-    let daily = Model {
-        endpoints: 3,
-        ..base.arriving(Arrivals::Daily).failing(0.005)
-    };
-    let flapping = PLAIN
-        .of(Kind::FlappingProbes)
-        .at(1.0)
-        .arriving(Arrivals::Even);
+    let daily = base
+        .arriving(Arrivals::Daily)
+        .with_endpoints(3)
+        .failing(0.005);
     vec![
-        shape("steady", with(Latency::Steady(10_000.0)), &[]),
-        shape("bursty", base.arriving(Arrivals::Bursty), &[]),
-        shape("daily", daily, &[]),
-        shape("lognormal", with(Latency::LogNormal(20_000.0, 1.0)), &[]),
-        shape("pareto", with(Latency::Pareto(5_000.0, 1.2)), &[]),
+        shape("daily", daily, USUAL),
+        shape("bursty", base.arriving(Arrivals::Bursty), USUAL),
+        // As much again, on ten routes: a tenth of the rate on each.
+        shape("low rate", base.with_routes(10), USUAL),
+        shape("cold start", base.of(Kind::ColdStart), USUAL),
+        shape("deploys", base.of(Kind::Deploys).with_endpoints(3), USUAL),
+        shape("slow drift", base.of(Kind::Drift), USUAL),
+        shape("machine stalls", base.of(Kind::Stalls), USUAL),
+        shape("events lost", base, USUAL).losing(30, 300 * MS),
+    ]
+}
+
+fn kinds(rate: f64) -> Vec<Shape> {
+    let base = PLAIN.at(rate);
+    let uploads = &[
+        Slower,
+        SlowClients,
+        BackendErrors,
+        ClientsLeave,
+        GatewayErrors,
+    ];
+    let streams = &[Hang, BackendErrors, GatewayErrors, SlowClients];
+    let retries = &[Slower, Retried, BackendErrors, Refused, Hang];
+    let grpc = &[Slower, GrpcErrors, CallersErrors, Hang, GatewayErrors];
+    let probes = base.at(rate.min(5.0)).arriving(Arrivals::Even);
+    vec![
+        shape("slow uploads", base.of(Kind::Uploads), uploads),
         shape(
-            "bimodal",
-            with(Latency::Bimodal(5_000.0, 400_000.0, 0.009)),
-            &[],
+            "SSE and long polls",
+            base.of(Kind::Streams).with_routes(2),
+            streams,
         ),
-        shape("one in fifty fails", base.failing(0.02), &[]),
-        shape("uploads", base.of(Kind::Uploads), &[]),
-        shape("streams", base.of(Kind::Streams).at(rate.min(20.0)), &[]),
-        shape("cold start", base.of(Kind::ColdStart), &[]),
-        Shape {
-            lose_one_in: 50,
-            ..shape("one event in fifty lost", base, &[])
-        },
-        shape("flapping probes", flapping, &[]),
+        shape("retries", base.of(Kind::Retries).with_endpoints(3), retries),
+        shape("gRPC", base.of(Kind::Grpc).failing(0.01), grpc),
+        shape(
+            "probes",
+            probes.of(Kind::Probes).with_endpoints(3),
+            &[ProbesFail, ProbesHang],
+        )
+        .on_one_endpoint(),
+        shape(
+            "probes that flap",
+            probes.of(Kind::FlappingProbes),
+            &[ProbesFail, ProbesHang],
+        ),
+    ]
+}
+
+fn failures(rate: f64) -> Vec<Shape> {
+    let base = PLAIN.at(rate);
+    let both = &[BackendErrors, GatewayErrors, Refused, Cut];
+    let one = &[Slower, Hang, BackendErrors, Refused, GatewayErrors];
+    vec![
+        shape("one in fifty fails", base.failing(0.02), both),
+        shape("gateway and backend fail", base.of(Kind::BothFail), both),
+        shape("one endpoint of ten", base.with_endpoints(10), one).on_one_endpoint(),
     ]
 }

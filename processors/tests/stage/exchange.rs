@@ -21,9 +21,11 @@ pub(crate) enum Ending {
     Left(u64),
     /// RAUTA ends it with 504 after so many microseconds.
     TimedOut(u64),
+    /// The endpoint refuses the connection: RAUTA answers with 502.
+    Refused,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Exchange {
     /// Simulated time.
     pub(crate) start_ns: u64,
@@ -51,6 +53,8 @@ pub(crate) struct Exchange {
 const HEAD_US: u64 = 20;
 const CHOSEN_US: u64 = 30;
 const CONNECTED_US: u64 = 40;
+/// When workers look, before each tenth of a second.
+const LOOK_AT_NS: u64 = 37 * MS;
 
 impl Exchange {
     /// A `GET` of `route` that the backend answers with 200 after so many microseconds.
@@ -91,6 +95,7 @@ impl Exchange {
         match self.ending {
             Ending::Answered | Ending::Cut => self.first_byte_us() + self.download_us,
             Ending::Gateway(_) => CHOSEN_US,
+            Ending::Refused => CONNECTED_US,
             Ending::Left(after) | Ending::TimedOut(after) => {
                 after.min(self.first_byte_us() + self.download_us)
             }
@@ -101,14 +106,44 @@ impl Exchange {
         self.start_ns + self.duration_us() * 1_000
     }
 
-    /// When the data plane reports it next: at 100 ms, then at twice the age, at most 10 s later.
+    /// Since when the backend is waited for, and until when: its first byte or the end. `None`
+    /// where nothing was asked of it, or not all of the request was sent.
+    pub(crate) fn wait_ns(&self) -> Option<(u64, u64)> {
+        if matches!(self.ending, Ending::Gateway(_) | Ending::Refused) {
+            return None;
+        }
+        let (from_us, until_us) = (self.sent_us(), self.first_byte_us().min(self.duration_us()));
+        let at_ns = |offset_us: u64| self.start_ns + offset_us * 1_000;
+        (until_us >= from_us).then(|| (at_ns(from_us), at_ns(until_us)))
+    }
+
+    /// Does it end as a failure that somebody other than the client made?
+    pub(crate) fn is_failure(&self) -> bool {
+        let is_failing_grpc = self
+            .grpc_status
+            .is_some_and(|s| [2, 4, 12, 13, 14, 15].contains(&s));
+        match self.ending {
+            Ending::Answered | Ending::Gateway(_) => self.status >= 500 || is_failing_grpc,
+            Ending::Cut | Ending::TimedOut(_) | Ending::Refused => true,
+            Ending::Left(_) => false,
+        }
+    }
+
+    /// When the data plane reports it next: a worker looks ten times a second, at 100 ms, then at
+    /// twice the age (at most 10 s later), and once its answer came after it was said to wait.
     pub(crate) fn next_report_ns(&self) -> u64 {
-        let age_ns = if self.reported_ns == 0 {
+        let mut age_ns = if self.reported_ns == 0 {
             HttpProgressEvent::FIRST_AFTER_MS * MS
         } else {
             self.reported_ns + self.reported_ns.min(10 * SECOND)
         };
-        self.end_ns().min(self.start_ns + age_ns)
+        let answered_ns = self.first_byte_us() * 1_000;
+        if self.reported_ns > 0 && self.reported_ns < answered_ns {
+            age_ns = age_ns.min(answered_ns);
+        }
+        // Not in step with the pipeline's own ticks.
+        let look_ns = (self.start_ns + age_ns + LOOK_AT_NS).next_multiple_of(100 * MS) - LOOK_AT_NS;
+        self.end_ns().min(look_ns)
     }
 
     fn timings(&self, until_us: u64) -> Timings {
@@ -119,11 +154,21 @@ impl Exchange {
                 Timings::UNSET
             }
         };
-        if matches!(self.ending, Ending::Gateway(_)) {
-            return Timings {
-                head_read_us: step(HEAD_US),
-                ..Timings::NONE
-            };
+        match self.ending {
+            Ending::Gateway(_) => {
+                return Timings {
+                    head_read_us: step(HEAD_US),
+                    ..Timings::NONE
+                };
+            }
+            Ending::Refused => {
+                return Timings {
+                    head_read_us: step(HEAD_US),
+                    upstream_chosen_us: step(CHOSEN_US),
+                    ..Timings::NONE
+                };
+            }
+            Ending::Answered | Ending::Cut | Ending::Left(_) | Ending::TimedOut(_) => {}
         }
         Timings {
             head_read_us: step(HEAD_US),
@@ -149,6 +194,9 @@ impl Exchange {
     }
 
     fn upstream(&self) -> FourTuple {
+        if matches!(self.ending, Ending::Gateway(_)) {
+            return FourTuple::default();
+        }
         let route = self.route as u8;
         FourTuple {
             source: SocketAddr::from(([127, 0, 0, 1], 50_000)).into(),
@@ -235,11 +283,17 @@ impl Exchange {
                 Side::Backend,
                 Reason::BackendTimeout,
             ),
+            Ending::Refused => (
+                502,
+                Outcome::Answered,
+                Side::Backend,
+                Reason::ConnectRefused,
+            ),
         };
-        let attempt = if is_answered {
-            AttemptOutcome::Responded
-        } else {
-            AttemptOutcome::Cancelled
+        let attempt = match self.ending {
+            Ending::Refused => AttemptOutcome::ConnectRefused,
+            _ if is_answered => AttemptOutcome::Responded,
+            _ => AttemptOutcome::Cancelled,
         };
         HttpResponseEvent {
             exchange: self.id(),

@@ -21,7 +21,8 @@ use rauta_schemas::{
     ObserverEvent, Phase, Reason, RouteKind, RuleId, RuleName,
 };
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub(crate) const MS: u64 = 1_000_000;
@@ -44,6 +45,15 @@ impl Found {
     }
 }
 
+/// Which events are lost on their way to the detectors, who are told how many.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Loss {
+    /// One event in so many (0 = none), whatever its family.
+    pub(crate) one_in: u64,
+    /// All events of the first so many nanoseconds of each minute, as when a queue is full.
+    pub(crate) gap_ns: u64,
+}
+
 /// A route with its backend.
 struct Route {
     rule: Named<RuleName>,
@@ -54,6 +64,8 @@ struct Route {
 pub(crate) struct Stage {
     detection: Detection,
     said: Arc<Mutex<Vec<Arc<ObserverEvent>>>>,
+    /// Was something said since it was last read? Asked after each event, so it must be cheap.
+    is_said: Arc<AtomicBool>,
     pub(crate) found: Vec<Found>,
     names: Names,
     listener: Named<ListenerName>,
@@ -63,8 +75,10 @@ pub(crate) struct Stage {
     open: Vec<Option<Exchange>>,
     free: Vec<usize>,
     sequence: u64,
-    /// Of each family, one event in so many is lost (0 = none).
-    pub(crate) lose_one_in: u64,
+    /// Which events are lost on their way.
+    pub(crate) loss: Loss,
+    /// The exchanges whose last event was lost, by their number, from 1.
+    pub(crate) unseen: HashSet<u64>,
     pub(crate) events: u64,
 }
 
@@ -84,11 +98,17 @@ impl Stage {
             .collect();
         let said = Arc::new(Mutex::new(Vec::new()));
         let emitted = Arc::clone(&said);
-        let emit = Box::new(move |event| emitted.lock().expect("not poisoned").push(event));
+        let is_said = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&is_said);
+        let emit = Box::new(move |event| {
+            emitted.lock().expect("not poisoned").push(event);
+            flag.store(true, Ordering::Relaxed);
+        });
         let detection = Detection::new(config, names.clone(), WALL_START_NS, emit);
         Self {
             detection,
             said,
+            is_said,
             found: Vec::new(),
             names,
             listener,
@@ -98,7 +118,8 @@ impl Stage {
             open: Vec::new(),
             free: Vec::new(),
             sequence: 0,
-            lose_one_in: 0,
+            loss: Loss::default(),
+            unseen: HashSet::new(),
             events: 0,
         }
     }
@@ -192,7 +213,14 @@ impl Stage {
     /// Hands over an event as it is.
     pub(crate) fn publish(&mut self, event: Event) {
         self.events += 1;
-        if self.lose_one_in > 0 && self.events.is_multiple_of(self.lose_one_in) {
+        // A fixed mix of the number: lost ones fall anywhere, the same in each run.
+        let mixed = self.events.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let is_lost = self.loss.one_in > 0 && mixed.is_multiple_of(self.loss.one_in);
+        if is_lost || self.now_ns % (60 * SECOND) < self.loss.gap_ns {
+            if let Event::HttpResponse(event) = &event {
+                self.unseen
+                    .insert(event.exchange.connection.number() & 0xffff_ffff);
+            }
             self.detection.on_dropped(event.family(), 1);
             return;
         }
@@ -218,11 +246,15 @@ impl Stage {
     pub(crate) fn identity(&self, exchange: &Exchange) -> Identity {
         let route = &self.routes[exchange.route];
         let endpoint = &route.endpoints[exchange.endpoint % route.endpoints.len()];
+        let endpoint = match exchange.ending {
+            Ending::Gateway(_) => EndpointId::NONE,
+            _ => EndpointId::from(endpoint.number()),
+        };
         Identity {
             listener: ListenerId::from(self.listener.number()),
             rule: RuleId::from(route.rule.number()),
             backend: BackendId::from(route.backend.number()),
-            endpoint: EndpointId::from(endpoint.number()),
+            endpoint,
         }
     }
 
@@ -248,9 +280,7 @@ impl Stage {
     }
 
     fn report(&mut self, place: usize, at_ns: u64) {
-        let exchange = self.open[place]
-            .clone()
-            .expect("a pending exchange is open");
+        let exchange = self.open[place].expect("a pending exchange is open");
         let identity = self.identity(&exchange);
         if at_ns < exchange.end_ns() {
             let age_ns = at_ns - exchange.start_ns;
@@ -270,10 +300,13 @@ impl Stage {
     }
 
     fn collect(&mut self) {
-        let mut said = self.said.lock().expect("not poisoned");
-        let at_ns = self.now_ns;
-        self.found
-            .extend(said.drain(..).map(|event| Found { at_ns, event }));
+        if self.is_said.load(Ordering::Relaxed) {
+            self.is_said.store(false, Ordering::Relaxed);
+            let at_ns = self.now_ns;
+            let mut said = self.said.lock().expect("not poisoned");
+            self.found
+                .extend(said.drain(..).map(|event| Found { at_ns, event }));
+        }
     }
 }
 
