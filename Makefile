@@ -40,10 +40,11 @@ test: ## Run all tests; installs what they need where it may
 	$(CARGO) test --workspace --locked --no-fail-fast $(ARGS)
 
 .PHONY: bench
-bench: ## CPU per request beside HAProxy, nginx and Envoy, and what bus and lookups cost
+bench: ## CPU per request beside HAProxy, nginx and Envoy; what bus, lookups and sinks cost
 	@tests/tools.sh bench
 	$(CARGO) bench --locked --package rauta-core --bench bus
 	$(CARGO) bench --locked --package rauta-routing --bench lookup
+	$(CARGO) bench --locked --package rauta-sinks --bench otlp
 	$(CARGO) build --release --locked --package rauta --package rauta-bench
 	$(BUILD)/release/rauta-bench run --rauta $(BUILD)/release/rauta $(ARGS)
 

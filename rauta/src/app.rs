@@ -4,13 +4,14 @@
 //! files ─► routing (controller) ─Snapshot─► proxy ─events─► bus ─► pipeline thread
 //!                                                 ├─ metrics ─► admin /metrics
 //!                                                 ├─ detection ─anomalies─► admin /events, log
-//!                                                 └─ queue ─► access log
+//!                                                 ├─ queue ─► access log
+//!                                                 └─ chosen exchanges ─► OTLP
 //! ```
 
 use crate::admin::{Admin, Recent, State};
 use crate::config::Config;
 use crate::log::LogLevel;
-use crate::outputs::{AccessLogThread, AnomalyThread, per_million};
+use crate::outputs::{AccessLogThread, AnomalyThread, OtlpThread, per_million};
 use crate::routing::Routing;
 use crate::{samples, view};
 use anyhow::Context;
@@ -42,6 +43,7 @@ pub(crate) struct App {
     pipeline: PipelineThread,
     access_log: Option<AccessLogThread>,
     anomalies: AnomalyThread,
+    otlp: Option<OtlpThread>,
 }
 
 impl App {
@@ -87,14 +89,11 @@ impl App {
             Arc::clone(&recent),
             &page,
         )?;
+        let otlp = OtlpThread::start(&config, &mut pipeline, &bus, &names, &page)?;
         let pipeline = PipelineThread::start(pipeline)?;
 
         // Then the data plane, and last what gives it routes.
-        let mut proxy = config.proxy.clone();
-        // Exactly the exchanges that get a line: both sides choose by the exchange's id.
-        let log = config.access_log.as_ref();
-        proxy.detail_per_million = log.map_or(0, |log| per_million(log.sample));
-        let proxy = Arc::new(Proxy::start(proxy, &bus, watch)?);
+        let proxy = Arc::new(Proxy::start(proxy_config(&config), &bus, watch)?);
         page.add_source(samples::process(Arc::clone(&proxy), bus.clone()));
         let changes = ChangeMetrics::new(page.registry())?;
         let routing = Routing::start(&config, names.clone(), Arc::clone(&proxy), changes).await?;
@@ -125,6 +124,7 @@ impl App {
             pipeline,
             access_log,
             anomalies,
+            otlp,
         })
     }
 
@@ -169,10 +169,25 @@ impl App {
         let stats = self.bus.stats();
         drop(self.bus);
         self.anomalies.stop()?;
+        if let Some(otlp) = self.otlp {
+            otlp.stop()?;
+        }
         drop(self.admin);
         drop(unready);
         Ok(stats)
     }
+}
+
+/// The data plane's configuration, with what its readers want to be told.
+fn proxy_config(config: &Config) -> rauta_proxy::Config {
+    let mut proxy = config.proxy.clone();
+    // Exactly the exchanges that get a line: both sides choose by the exchange's id.
+    let log = config.access_log.as_ref();
+    proxy.detail_per_million = log.map_or(0, |log| per_million(log.sample));
+    if let Some(otlp) = &config.otlp {
+        proxy.tracing = otlp.tracing.clone();
+    }
+    proxy
 }
 
 /// The thread that reads all lanes.

@@ -87,6 +87,9 @@ pub(crate) struct RunArgs {
     /// Append a line of JSON per anomaly; - is stdout.
     #[arg(long, value_name = "FILE")]
     pub(crate) anomaly_log: Option<String>,
+    /// Send traces, metrics and anomalies to this collector: http://HOST:4317 (gRPC) or :4318 (HTTP).
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) otlp: Option<String>,
     /// The least severe log lines: error, warn, info, debug, trace, or a filter as RUST_LOG's.
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
@@ -100,6 +103,9 @@ pub(crate) struct DemoArgs {
     /// Print one JSON object on stdout, progress on stderr.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Send traces, metrics and anomalies to this collector.
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) otlp: Option<String>,
 }
 
 #[derive(Debug, Args)]

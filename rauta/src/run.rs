@@ -64,6 +64,7 @@ fn configuration(arguments: RunArgs) -> Result<Config, Vec<Mistake>> {
             }
         }
     }
+    layers.otel(environment);
     layers.environment(environment);
     for (path, flag, value) in flags(arguments) {
         layers.flag(path, flag, value);
@@ -93,6 +94,7 @@ fn flags(arguments: RunArgs) -> Vec<(&'static str, &'static str, Value)> {
         text("admin", "--admin", arguments.admin),
         text("access_log.path", "--access-log", arguments.access_log),
         text("anomaly_log.path", "--anomaly-log", arguments.anomaly_log),
+        text("otlp.endpoint", "--otlp", arguments.otlp),
         text("log_level", "--log-level", arguments.log_level),
     ]
     .into_iter()

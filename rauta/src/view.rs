@@ -7,6 +7,7 @@ use crate::routing::RoutingView;
 use crate::version::VERSION;
 use rauta_routing::{Listener, Snapshot};
 use rauta_schemas::{ObserverEvent, Producer};
+use rauta_sinks::otlp::Signal;
 use serde_json::{Value, json};
 
 /// The configuration in force. It names files with secrets, never what is in them.
@@ -47,11 +48,27 @@ pub(crate) fn config(config: &Config) -> Value {
         "detection": { "cluster": config.producer.cluster, "baseline_file": config.detection.state_file },
         "access_log": config.access_log.as_ref().map(|log| json!({ "path": log.path, "sample": log.sample })),
         "anomaly_log": config.anomaly_log,
+        "otlp": config.otlp.as_ref().map(|otlp| exported(&otlp.sink)),
         "drain": {
             "pre_stop_wait_ms": config.pre_stop_wait.as_millis() as u64,
             "deadline_ms": config.drain_deadline.as_millis() as u64,
         },
     })
+}
+
+/// Where telemetry goes. Headers may hold secrets: they are left out.
+fn exported(config: &rauta_sinks::otlp::Config) -> Value {
+    let signals = Signal::ALL.into_iter().filter_map(|signal| {
+        let target = config.target(signal)?;
+        let shown = json!({
+            "url": target.url.to_string(),
+            "protocol": target.protocol.label(),
+            "gzip": target.gzip,
+            "timeout_ms": target.timeout.as_millis() as u64,
+        });
+        Some((signal.label().to_owned(), shown))
+    });
+    Value::Object(signals.collect())
 }
 
 /// Ports, listeners and routes as every worker serves them, with each object's conditions.

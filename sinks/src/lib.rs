@@ -5,7 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+mod conventions; // names that several sinks take from OpenTelemetry
 pub mod jsonl; // a line of JSON per anomaly, a line per exchange
+pub mod otlp; // traces, metrics and logs to a collector
 pub mod prometheus; // metrics for a scrape
 pub mod spool; // anomalies on disk until every sink has delivered them
 pub mod totals; // what every sink counts

@@ -4,8 +4,9 @@ use crate::harness::{Gateway, Route, config};
 use rauta_routing::{Retry, Timeouts};
 use rauta_schemas::{
     AttemptOutcome, EndpointTransition, Event, HttpProgressEvent, Reason, Side, Timings,
+    TraceContext,
 };
-use rauta_test_support::{Origin, Step};
+use rauta_test_support::{Message, Origin, Step};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -229,5 +230,23 @@ async fn a_rules_retry_goes_to_another_endpoint_with_the_same_body() {
             event.attempts,
             [AttemptOutcome::RetriedStatus, AttemptOutcome::Responded]
         );
+        let detail = event.detail.as_ref().expect("its attempts one by one");
+        let statuses = [503, 200].map(Some);
+        assert_eq!(
+            [0, 1].map(|made| detail.attempts.get(made).map(|attempt| attempt.status)),
+            statuses
+        );
+        for (made, origin) in [(0, &bad), (1, &good)] {
+            let trace = TraceContext {
+                span_id: event.trace.attempt_span_id(made),
+                ..event.trace
+            };
+            let parent = trace.span_id_hex().expect("an id");
+            let has_it = |message: &Message| {
+                let seen = message.field("traceparent");
+                seen.is_some_and(|seen| seen.contains(&parent))
+            };
+            assert!(origin.received().iter().any(has_it), "attempt {made}");
+        }
     }
 }

@@ -106,7 +106,7 @@ impl Layers {
         }
     }
 
-    fn set(&mut self, path: &str, value: Value, origin: String) {
+    pub(super) fn set(&mut self, path: &str, value: Value, origin: String) {
         self.origins.insert(path.to_owned(), origin);
         let mut fields = &mut self.value;
         let mut names = path.split('.').peekable();

@@ -7,6 +7,8 @@
 
 mod duration;
 mod layers;
+mod otel;
+mod otlp;
 mod raw;
 #[cfg(test)]
 mod reference;

@@ -1,5 +1,6 @@
 //! What the user may write. Every field is optional; its doc comment becomes the reference page.
 
+use super::otlp::RawOtlp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,8 @@ pub(crate) struct RawConfig {
     pub(crate) access_log: Option<RawAccessLog>,
     /// A line of JSON per anomaly.
     pub(crate) anomaly_log: Option<RawAnomalyLog>,
+    /// Telemetry by OTLP: traces, metrics, and a log record per anomaly.
+    pub(crate) otlp: Option<RawOtlp>,
     /// Ending in good order.
     pub(crate) drain: Option<RawDrain>,
 }

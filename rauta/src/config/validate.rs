@@ -1,6 +1,7 @@
 //! From what was written to what may be used; pure, and every mistake at once.
 
 use super::layers::{Mistake, Origins};
+use super::otlp::{self, Otlp};
 use super::raw::{RawAccessLog, RawConfig, RawDetection, RawDrain, RawProxy};
 use super::{RawConfig as Raw, duration};
 use ipnet::{IpNet, Ipv4Net};
@@ -69,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) access_log: Option<AccessLog>,
     /// A line per anomaly: the file, `-` is stdout.
     pub(crate) anomaly_log: Option<String>,
+    /// Telemetry to a collector.
+    pub(crate) otlp: Option<Otlp>,
     /// `/readyz` answers 503 for this long before draining.
     pub(crate) pre_stop_wait: Duration,
     /// All of draining takes at most this long.
@@ -106,6 +109,9 @@ impl Check<'_> {
         let (pre_stop_wait, drain_deadline) = self.drain(&drain);
         let detection = raw.detection.unwrap_or_default();
         let access_log = raw.access_log.and_then(|raw| self.access_log(raw));
+        let otlp = raw
+            .otlp
+            .and_then(|raw| otlp::validate(raw, &mut |field, text| self.mistake(field, &text)));
         Config {
             input,
             gateway_class: raw.gateway_class,
@@ -122,6 +128,7 @@ impl Check<'_> {
             detection: self.detection(detection),
             access_log,
             anomaly_log: raw.anomaly_log.and_then(|log| log.path),
+            otlp,
             pre_stop_wait,
             drain_deadline,
         }

@@ -62,7 +62,7 @@ async fn play(arguments: &DemoArgs) -> anyhow::Result<Report> {
     let folder = manifests::write(gateway, &origins)?;
     let tally = Tally::default();
     let app = App::start_with(
-        config(folder.path())?,
+        config(folder.path(), arguments)?,
         log_level,
         vec![Box::new(tally.clone())],
     )
@@ -158,7 +158,7 @@ impl Watch {
 }
 
 /// The same configuration as a user's, with the demo's folder and shorter baseline slots.
-fn config(folder: &std::path::Path) -> anyhow::Result<Config> {
+fn config(folder: &std::path::Path, arguments: &DemoArgs) -> anyhow::Result<Config> {
     let mut layers = Layers::default();
     let Some(folder) = folder.to_str() else {
         bail!("the temporary folder's name is not UTF-8")
@@ -167,6 +167,11 @@ fn config(folder: &std::path::Path) -> anyhow::Result<Config> {
     layers.flag("admin", "demo", "127.0.0.1:0".into());
     layers.flag("proxy.trusted_peers", "demo", vec!["127.0.0.0/8"].into());
     layers.flag("detection.baseline_slot", "demo", "2s".into());
+    if let Some(url) = &arguments.otlp {
+        layers.flag("otlp.endpoint", "--otlp", url.as_str().into());
+        layers.flag("otlp.metrics_interval", "demo", "1s".into());
+        layers.flag("otlp.sample", "demo", 1.0.into());
+    }
     let (raw, origins, mistakes) = layers.read();
     if let Some(mistake) = mistakes.first() {
         bail!("demo configuration: {mistake}");

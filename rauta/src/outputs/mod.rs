@@ -2,9 +2,11 @@
 
 mod access_log; // a line per exchange
 mod anomalies; // the log, the admin server, a line per anomaly
+mod otlp; // traces, metrics and logs to a collector
 
 pub(crate) use access_log::{AccessLogThread, per_million};
 pub(crate) use anomalies::AnomalyThread;
+pub(crate) use otlp::OtlpThread;
 
 use rauta_sinks::jsonl::Lines;
 use rauta_sinks::prometheus::{Page, Sample};

@@ -5,7 +5,7 @@
 
 mod access;
 mod file;
-mod redact;
+pub(crate) mod redact;
 
 pub use access::{ACCESS_FIELDS, AccessLog, AccessLogConfig};
 pub use file::{LineFile, Lines};

@@ -1,7 +1,7 @@
 //! Takes the values of secret query parameters out of a path.
 
 /// Parameters that carry signatures, credentials or tokens by their usual names.
-pub(super) const USUAL: &[&str] = &[
+pub(crate) const USUAL: &[&str] = &[
     "AWSAccessKeyId",
     "Signature",
     "X-Amz-Credential",
@@ -20,7 +20,7 @@ pub(super) const USUAL: &[&str] = &[
 ];
 
 /// `path` with the values of parameters named in `names` (without regard to case) replaced.
-pub(super) fn query(path: &str, names: &[impl AsRef<str>]) -> String {
+pub(crate) fn query(path: &str, names: &[impl AsRef<str>]) -> String {
     let Some((before, query)) = path.split_once('?') else {
         return path.to_owned();
     };

@@ -3,6 +3,7 @@
 
 use super::series::SeriesMap;
 use super::{Error, prom};
+use crate::conventions::{error_type, host_and_port};
 use prom::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 use rauta_core::bus::Subscriber;
 use rauta_core::clock::Now;
@@ -24,7 +25,7 @@ const PROXY_BUCKETS: [f64; 10] = [
 /// Series of each metric; what comes later shares one series labelled `_overflow`.
 const SERIES_MAX: usize = 2_000;
 
-const SERVER_LABELS: [&str; 8] = [
+const SERVER_LABELS: [&str; 9] = [
     "http_request_method",
     "http_response_status_code",
     "http_route",
@@ -33,6 +34,7 @@ const SERVER_LABELS: [&str; 8] = [
     "rauta_gateway_name",
     "rauta_listener_name",
     "rauta_route_name",
+    "url_scheme",
 ];
 
 const CLIENT_LABELS: [&str; 6] = [
@@ -52,6 +54,7 @@ struct ServerKey {
     method: HttpMethod,
     version: HttpVersion,
     reason: Reason,
+    is_tls: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -144,6 +147,7 @@ impl HttpMetrics {
             method: event.method,
             version: event.downstream_version,
             reason: event.reason,
+            is_tls: event.is_tls,
         };
         let names = &self.names;
         self.requests.get(key, || server_labels(names, event)).inc();
@@ -222,15 +226,6 @@ fn status_label(status: u16) -> String {
     }
 }
 
-/// `error.type`: the reason, or the status where a backend answered with a server error.
-fn error_type(event: &HttpResponseEvent) -> String {
-    match (event.reason, event.status) {
-        (Reason::None, status @ 500..) => status.to_string(),
-        (Reason::None | Reason::Filter, _) => String::new(),
-        (reason, _) => reason.label().to_owned(),
-    }
-}
-
 fn server_labels(names: &Names, event: &HttpResponseEvent) -> Vec<String> {
     let listener = names.listener(event.identity.listener);
     let rule = names.rule(event.identity.rule);
@@ -255,6 +250,7 @@ fn server_labels(names: &Names, event: &HttpResponseEvent) -> Vec<String> {
         gateway,
         listener,
         route,
+        if event.is_tls { "https" } else { "http" }.to_owned(),
     ]
 }
 
@@ -263,7 +259,7 @@ fn client_labels(names: &Names, event: &HttpResponseEvent) -> Vec<String> {
         .endpoint(event.identity.endpoint)
         .map(|name| name.address.clone());
     let address = address.unwrap_or_default();
-    let (host, port) = address.rsplit_once(':').unwrap_or((&address, ""));
+    let (host, port) = host_and_port(&address);
     let backend = names
         .backend(event.identity.backend)
         .map_or_else(String::new, |name| {
@@ -272,8 +268,11 @@ fn client_labels(names: &Names, event: &HttpResponseEvent) -> Vec<String> {
     vec![
         event.method.label().to_owned(),
         status_label(event.status),
-        host.trim_matches(['[', ']']).to_owned(),
-        port.to_owned(),
+        host.to_owned(),
+        match port {
+            0 => String::new(),
+            port => port.to_string(),
+        },
         error_type(event),
         backend,
     ]
@@ -328,11 +327,11 @@ mod tests {
                 "rauta_http_requests_total{error_type=\"\",http_request_method=\"\",\
                  http_response_status_code=\"\",http_route=\"_dropped\",\
                  network_protocol_version=\"\",rauta_gateway_name=\"\",\
-                 rauta_listener_name=\"\",rauta_route_name=\"\"} 0",
+                 rauta_listener_name=\"\",rauta_route_name=\"\",url_scheme=\"\"} 0",
                 "rauta_http_requests_total{error_type=\"\",http_request_method=\"GET\",\
                  http_response_status_code=\"200\",http_route=\"/cart\",\
                  network_protocol_version=\"1.1\",rauta_gateway_name=\"infra/edge\",\
-                 rauta_listener_name=\"http\",rauta_route_name=\"shop/cart\"} 1",
+                 rauta_listener_name=\"http\",rauta_route_name=\"shop/cart\",url_scheme=\"http\"} 1",
             ]
         );
         let client = lines(&text, "http_client_request_duration_seconds_count");

@@ -15,7 +15,7 @@ pub use changes::ChangeMetrics;
 pub use http::HttpMetrics;
 pub use page::{Page, Sample, Source};
 
-use ::prometheus as prom;
+pub(crate) use ::prometheus as prom;
 
 /// Why metrics could not be set up: a name or label that Prometheus refuses, or one given twice.
 #[derive(Debug, thiserror::Error)]

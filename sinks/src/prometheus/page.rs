@@ -83,6 +83,13 @@ impl Page {
 
     /// The page in Prometheus' text format, metrics in the order of their names.
     pub fn text(&self) -> Result<String, Error> {
+        let mut text = String::new();
+        prom::TextEncoder::new().encode_utf8(&self.families(), &mut text)?;
+        Ok(text)
+    }
+
+    /// Every metric with its figures now, in the order of their names.
+    pub(crate) fn families(&self) -> Vec<MetricFamily> {
         let mut families: BTreeMap<String, MetricFamily> = self
             .registry
             .gather()
@@ -99,10 +106,7 @@ impl Page {
                 add(&mut families, sample);
             }
         }
-        let families: Vec<_> = families.into_values().collect();
-        let mut text = String::new();
-        prom::TextEncoder::new().encode_utf8(&families, &mut text)?;
-        Ok(text)
+        families.into_values().collect()
     }
 }
 

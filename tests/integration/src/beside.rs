@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub(crate) struct Beside {
 struct Said {
     text: Mutex<String>,
     more: Condvar,
+    /// It will say nothing more.
+    is_over: AtomicBool,
 }
 
 impl Beside {
@@ -43,6 +46,8 @@ impl Beside {
                 text.push('\n');
                 kept.more.notify_all();
             }
+            kept.is_over.store(true, Ordering::Release);
+            kept.more.notify_all();
         });
         Ok(Self { child, said })
     }
@@ -64,7 +69,7 @@ impl Beside {
             .more
             .wait_timeout_while(text, PATIENCE, |text| {
                 found = find(text);
-                found.is_none()
+                found.is_none() && !self.said.is_over.load(Ordering::Acquire)
             })
             .unwrap_or_else(PoisonError::into_inner);
         match found {

@@ -50,6 +50,7 @@ const COLLECTOR_BUILDER: Module = Module {
 /// The parts of the collector that tests send to.
 const COLLECTOR_PARTS: &str = "\
 dist: {name: otelcol, module: rauta.dev/otelcol, output_path: out}
+conf_resolver: {default_uri_scheme: file}
 receivers:
 - gomod: go.opentelemetry.io/collector/receiver/otlpreceiver v0.160.0
 exporters:

@@ -1,0 +1,125 @@
+//! The standard variables of OpenTelemetry, as fields of RAUTA's own configuration.
+
+use super::Layers;
+use serde_json::Value;
+
+/// Fields that exist for all signals together and for each.
+const COMMON: [&str; 8] = [
+    "endpoint",
+    "protocol",
+    "headers",
+    "timeout",
+    "compression",
+    "certificate",
+    "client_certificate",
+    "client_key",
+];
+
+impl Layers {
+    /// Lays OpenTelemetry's variables; `read` looks one up, an empty one counts as not set.
+    pub(crate) fn otel(&mut self, read: impl Fn(&str) -> Option<String>) {
+        let read = |name: &str| read(name).filter(|text| !text.is_empty());
+        for field in COMMON {
+            let upper = field.to_ascii_uppercase();
+            let names = [
+                ("", ""),
+                ("TRACES_", "traces."),
+                ("METRICS_", "metrics."),
+                ("LOGS_", "logs."),
+            ];
+            for (infix, section) in names {
+                let name = format!("OTEL_EXPORTER_OTLP_{infix}{upper}");
+                if let Some(text) = read(&name) {
+                    let value = match field {
+                        "headers" => list(&text),
+                        "timeout" => millis(&text),
+                        _ => text.into(),
+                    };
+                    self.otel_field(&format!("{section}{field}"), value, &name);
+                }
+            }
+        }
+        for (name, field) in [
+            ("OTEL_TRACES_EXPORTER", "traces.enabled"),
+            ("OTEL_METRICS_EXPORTER", "metrics.enabled"),
+            ("OTEL_LOGS_EXPORTER", "logs.enabled"),
+        ] {
+            // Of the exporters that it can name, RAUTA has this one.
+            if let Some(text) = read(name) {
+                let is_on = text.split(',').any(|exporter| exporter.trim() == "otlp");
+                self.otel_field(field, is_on.into(), name);
+            }
+        }
+        if let Some(text) = read("OTEL_SDK_DISABLED") {
+            let is_on = !text.eq_ignore_ascii_case("true");
+            self.otel_field("enabled", is_on.into(), "OTEL_SDK_DISABLED");
+        }
+        if let Some(text) = read("OTEL_SERVICE_NAME") {
+            self.otel_field("service_name", text.into(), "OTEL_SERVICE_NAME");
+        }
+        if let Some(text) = read("OTEL_RESOURCE_ATTRIBUTES") {
+            self.otel_field("resource", list(&text), "OTEL_RESOURCE_ATTRIBUTES");
+        }
+        if let Some(text) = read("OTEL_METRIC_EXPORT_INTERVAL") {
+            let name = "OTEL_METRIC_EXPORT_INTERVAL";
+            self.otel_field("metrics_interval", millis(&text), name);
+        }
+        if let Some(sampler) = read("OTEL_TRACES_SAMPLER") {
+            let argument = read("OTEL_TRACES_SAMPLER_ARG");
+            let share = match sampler.trim_start_matches("parentbased_") {
+                "always_on" => 1.0.into(),
+                "always_off" => 0.0.into(),
+                "traceidratio" => {
+                    let argument = argument.unwrap_or_else(|| "1".into());
+                    serde_json::from_str(&argument).unwrap_or(Value::String(argument))
+                }
+                _ => Value::String(sampler.clone()),
+            };
+            self.otel_field("sample", share, "OTEL_TRACES_SAMPLER");
+        }
+    }
+
+    fn otel_field(&mut self, field: &str, value: Value, name: &str) {
+        self.set(
+            &format!("otlp.{field}"),
+            value,
+            format!("environment {name}"),
+        );
+    }
+}
+
+/// A number of milliseconds as a duration; what is none is left to be refused.
+fn millis(text: &str) -> Value {
+    match text.trim().parse::<u64>() {
+        Ok(millis) => format!("{millis}ms").into(),
+        Err(_) => text.into(),
+    }
+}
+
+/// Pairs between commas, their values percent-encoded.
+fn list(text: &str) -> Value {
+    text.split(',')
+        .filter(|pair| !pair.trim().is_empty())
+        .map(|pair| Value::from(decoded(pair.trim())))
+        .collect()
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (first, byte) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            (other, _) => {
+                bytes.push(*other);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

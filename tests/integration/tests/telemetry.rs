@@ -1,0 +1,170 @@
+//! What RAUTA exports, read by those that operators read it with: a real OpenTelemetry Collector
+//! and a real Prometheus.
+
+use rauta_integration::{
+    Collector, Manifests, Prometheus, Rauta, check_metrics, get, request, route, service,
+};
+use rauta_test_support::Origin;
+
+/// The trace that the test's own client begins.
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const CLIENT_SPAN: &str = "b7ad6b7169203331";
+
+async fn manifests(origin: &Origin) -> Manifests {
+    let manifests = Manifests::new().expect("a folder");
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port");
+    let text = [
+        service("shop", origin.address()),
+        route("shop", "/shop", "shop"),
+        service("gone", nowhere),
+        route("gone", "/gone", "gone"),
+    ]
+    .concat();
+    manifests.write("routes.yaml", &text).expect("written");
+    manifests
+}
+
+/// The text of the span of this kind in the trace, as the collector prints it.
+fn span<'a>(printed: &'a str, kind: &str, holds: &str) -> Option<&'a str> {
+    printed.split("Span #").skip(1).find(|span| {
+        let of_kind = format!("Kind           : {kind}");
+        span.contains(TRACE) && span.contains(&of_kind) && span.contains(holds)
+    })
+}
+
+fn field<'a>(span: &'a str, name: &str) -> &'a str {
+    span.lines()
+        .find_map(|line| line.trim().strip_prefix(name)?.trim().strip_prefix(':'))
+        .map(str::trim)
+        .unwrap_or_else(|| panic!("no {name} in {span}"))
+}
+
+async fn exports_over(url: impl Fn(&Collector) -> String) {
+    let collector = Collector::start().expect("a collector");
+    let origin = Origin::saying("ok").await;
+    let manifests = manifests(&origin).await;
+    let url = url(&collector);
+    let arguments = ["--manifests", manifests.argument(), "--otlp", &url];
+    let variables = [
+        ("RAUTA_OTLP_METRICS_INTERVAL", "500ms"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "deployment.environment.name=test",
+        ),
+    ];
+    let mut rauta = Rauta::start(&arguments, &variables).expect("RAUTA runs");
+    for path in ["/shop/cart?token=secret&a=1", "/gone"] {
+        let text = format!(
+            "GET {path} HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\
+             traceparent: 00-{TRACE}-{CLIENT_SPAN}-01\r\n\r\n"
+        );
+        request(manifests.gateway(), &text).expect("an answer");
+    }
+
+    let found = collector.wait_for("span of the exchange", |printed| {
+        let server = span(printed, "Server", "/shop/cart")?.to_owned();
+        let client = span(printed, "Client", "/shop/cart")?.to_owned();
+        let failed = span(printed, "Server", "Str(/gone)")?.to_owned();
+        Some((server, client, failed))
+    });
+    let (server, client, failed) = found.expect("spans");
+    assert_eq!(field(&server, "Parent ID"), CLIENT_SPAN);
+    assert_eq!(field(&server, "Name"), "GET /shop");
+    for expected in [
+        "http.request.method: Str(GET)",
+        "http.route: Str(/shop)",
+        "http.response.status_code: Int(200)",
+        "url.query: Str(token=REDACTED&a=1)",
+        "rauta.route.name: Str(default/shop)",
+    ] {
+        assert!(server.contains(expected), "{expected} in {server}");
+    }
+    assert_eq!(field(&client, "Parent ID"), field(&server, "ID"));
+    let seen = origin.received().pop().expect("a request");
+    let parent = format!("00-{TRACE}-{}-01", field(&client, "ID"));
+    assert_eq!(seen.field("traceparent"), Some(parent.as_str()));
+    assert!(
+        failed.contains("error.type: Str(connect_refused)"),
+        "{failed}"
+    );
+    assert!(failed.contains("Status code    : Error"), "{failed}");
+
+    collector
+        .wait_for("histogram and total", |printed| {
+            let is_there = printed.contains("Name: http.server.request.duration")
+                && printed.contains("Name: rauta_http_requests_total")
+                && printed.contains("deployment.environment.name: Str(test)");
+            is_there.then_some(())
+        })
+        .expect("metrics");
+    let page = get(rauta.admin(), "admin", "/metrics")
+        .expect("metrics")
+        .body;
+    let sent = page.lines().find(|line| {
+        line.starts_with("rauta_sink_sent_total{signal=\"traces\",sink=\"otlp\"}")
+            || line.starts_with("rauta_sink_sent_total{sink=\"otlp\",signal=\"traces\"}")
+    });
+    let sent = sent.unwrap_or_else(|| panic!("no sent total in {page}"));
+    assert!(sent.ends_with(" 4"), "two exchanges of two spans: {sent}");
+
+    for _ in 0..12 {
+        let answer = get(manifests.gateway(), "shop.test", "/gone").expect("an answer");
+        assert_eq!(answer.status / 100, 5);
+    }
+    let record = collector.wait_for("record of the anomaly", |printed| {
+        let record = printed
+            .split("LogRecord #")
+            .skip(1)
+            .find(|record| record.contains("EventName: service.endpoint.ejected"))?;
+        Some(record.to_owned())
+    });
+    let record = record.expect("a record");
+    for expected in [
+        "rauta.anomaly.kind: Str(endpoint_ejected)",
+        "rauta.anomaly.phase: Str(firing)",
+        "rauta.evidence: Map({",
+    ] {
+        assert!(record.contains(expected), "{expected} in {record}");
+    }
+    rauta.terminate();
+    assert!(rauta.wait().expect("ends").success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_gets_spans_and_metrics_over_grpc() {
+    exports_over(|collector| format!("http://{}", collector.grpc())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_gets_spans_and_metrics_over_http() {
+    exports_over(|collector| format!("http://{}", collector.http())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_scrapes_what_promtool_finds_no_fault_with() {
+    let origin = Origin::saying("ok").await;
+    let manifests = manifests(&origin).await;
+    let rauta = Rauta::start(&["--manifests", manifests.argument()], &[]).expect("RAUTA runs");
+    for _ in 0..3 {
+        let answer = get(manifests.gateway(), "shop.test", "/shop").expect("an answer");
+        assert_eq!(answer.status, 200);
+    }
+    let prometheus = Prometheus::start(rauta.admin()).expect("Prometheus runs");
+    let query =
+        "rauta_http_requests_total{http_route=\"/shop\",http_response_status_code=\"200\"} == 3";
+    let series = prometheus.wait_for(query).expect("the exchanges");
+    let labels = &series[0]["metric"];
+    assert_eq!(labels["rauta_route_name"], "default/shop");
+    assert_eq!(labels["url_scheme"], "http");
+    let quantile = "histogram_quantile(0.5, http_server_request_duration_seconds_bucket{http_route=\"/shop\"}) > 0";
+    prometheus
+        .wait_for(quantile)
+        .expect("a quantile of the histogram");
+    let page = get(rauta.admin(), "admin", "/metrics")
+        .expect("metrics")
+        .body;
+    assert_eq!(check_metrics(&page).expect("promtool runs"), "");
+}
