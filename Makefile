@@ -61,7 +61,7 @@ detection: tools ## How right the detectors are: the table of docs/detection.md,
 .PHONY: lab-up
 lab-up: ## A real Kubernetes to test against, in namespaces of its own: make lab-up ARGS="--ipv6"
 	@tests/tools.sh lab
-	@$(CARGO) build --quiet --locked --package rauta-lab
+	@$(CARGO) build --quiet --locked --package rauta-lab --package rauta-lab-kubelet
 	@$(LAB) up $(ARGS)
 
 .PHONY: lab-down
