@@ -7,10 +7,10 @@ use rauta_core::bus::Subscriber;
 use rauta_core::clock::Now;
 use rauta_processors::{Config, Detection};
 use rauta_schemas::{
-    BackendId, EndpointEvent, EndpointId, EndpointTransition, Event, Family, Names, Outcome,
-    Reason, SAMPLES_MAX, Side, Timings,
+    BackendId, Document, EndpointEvent, EndpointId, EndpointTransition, Event, Family, Names,
+    Outcome, Phase, Reason, SAMPLES_MAX, Side, Timings,
 };
-use stage::{Exchange, Stage};
+use stage::{Exchange, SECOND, Stage};
 use std::sync::{Arc, Mutex};
 
 /// Numbers at the edges, and any.
@@ -179,8 +179,60 @@ proptest! {
         for event in said.lock().expect("not poisoned").iter() {
             prop_assert!(event.samples.len() <= SAMPLES_MAX);
             prop_assert!(event.first_ns <= event.last_ns && event.count > 0, "{event:?}");
-            let values = [event.observed.value, event.observed.threshold];
+            let baseline = event.baseline.as_ref().expect("each says what is normal");
+            let chance = event.observed.chance.unwrap_or(0.0);
+            let values = [event.observed.value, event.observed.threshold, baseline.value, chance];
             prop_assert!(values.iter().all(|value| value.is_finite()), "{event:?}");
+            let document = event.tapio().to_json();
+            prop_assert!(!document.is_empty());
         }
     }
+}
+
+#[test]
+fn a_wall_clock_that_jumps_changes_no_verdict() {
+    for step_ns in [3_600 * SECOND, 0, 3_600 * SECOND] {
+        let mut stage = Stage::new(&Config::default(), &[1]);
+        let start_ns = stage.wall_start_ns;
+        stage.play(120, 100, |_| Exchange::get(0, 10_000));
+        stage.wall_start_ns = start_ns - 2 * 3_600 * SECOND + 2 * step_ns;
+        stage.play(60, 100, |_| Exchange::get(0, 10_000));
+        assert_eq!(stage.found.len(), 0);
+        stage.play(5, 100, |_| Exchange::get(0, 60_000));
+        // Back in the middle of an anomaly.
+        stage.wall_start_ns = start_ns;
+        stage.play(5, 100, |_| Exchange::get(0, 60_000));
+        stage.play(90, 100, |_| Exchange::get(0, 10_000));
+        let phases: Vec<Phase> = stage.found.iter().map(|found| found.event.phase).collect();
+        assert_eq!(phases, [Phase::Firing, Phase::Cleared]);
+        for found in &stage.found {
+            assert!(found.event.first_ns <= found.event.last_ns);
+        }
+    }
+}
+
+#[test]
+fn hours_without_traffic_are_no_anomaly_and_forget_nothing() {
+    let mut stage = Stage::new(&Config::default(), &[1]);
+    stage.play(120, 100, |_| Exchange::get(0, 10_000));
+    stage.run_for(5 * 3_600 * SECOND);
+    stage.play(20, 1, |_| Exchange::get(0, 10_000));
+    assert_eq!(stage.found.len(), 0);
+    stage.run_for(5 * 3_600 * SECOND);
+    stage.play(5, 100, |_| Exchange::get(0, 60_000));
+    assert_eq!(stage.found.len(), 1);
+}
+
+#[test]
+fn hostile_paths_stay_text_in_key_and_document() {
+    let mut stage = Stage::new(&Config::default(), &[1]);
+    let probe = Exchange {
+        is_probe: true,
+        path: "/\"};{\u{202e}\n\u{0}$(id)%00<script>\u{1f600}",
+        ..Exchange::get(0, 1_000).status(500)
+    };
+    stage.play(2, 5, |_| probe);
+    let event = &stage.found[0].event;
+    let json = String::from_utf8(event.tapio().to_json()).expect("text");
+    assert!(event.key.len() < 120 && !json.contains('\n') && !json.contains('\0'));
 }

@@ -71,6 +71,8 @@ pub(crate) struct Stage {
     listener: Named<ListenerName>,
     routes: Vec<Route>,
     now_ns: u64,
+    /// Wall time at simulated time 0; a test may step it.
+    pub(crate) wall_start_ns: u64,
     pending: BinaryHeap<Reverse<(u64, u64)>>,
     open: Vec<Option<Exchange>>,
     free: Vec<usize>,
@@ -114,6 +116,7 @@ impl Stage {
             listener,
             routes,
             now_ns: 0,
+            wall_start_ns: WALL_START_NS,
             pending: BinaryHeap::new(),
             open: Vec::new(),
             free: Vec::new(),
@@ -142,8 +145,11 @@ impl Stage {
         self.run_to(exchange.start_ns);
         self.sequence += 1;
         exchange.number = self.sequence;
-        let request =
-            exchange.request_event(WALL_START_NS, MONOTONIC_START_NS, &self.identity(&exchange));
+        let request = exchange.request_event(
+            self.wall_start_ns,
+            MONOTONIC_START_NS,
+            &self.identity(&exchange),
+        );
         self.publish(Event::HttpRequest(request));
         let place = self.free.pop().unwrap_or_else(|| {
             self.open.push(None);
@@ -196,7 +202,7 @@ impl Stage {
         let event = EndpointEvent {
             backend: BackendId::from(route.backend.number()),
             endpoint: EndpointId::from(route.endpoints[endpoint].number()),
-            wall_ns: WALL_START_NS + self.now_ns,
+            wall_ns: self.wall_start_ns + self.now_ns,
             transition,
             reason: Reason::ConnectRefused,
             backoff_ms: if is_ejected { 1_000 } else { 0 },
@@ -261,7 +267,7 @@ impl Stage {
     fn now(&self) -> Now {
         Now {
             monotonic_ns: MONOTONIC_START_NS + self.now_ns,
-            wall_ns: WALL_START_NS + self.now_ns,
+            wall_ns: self.wall_start_ns + self.now_ns,
         }
     }
 
@@ -294,7 +300,7 @@ impl Stage {
         } else {
             self.open[place] = None;
             self.free.push(place);
-            let event = exchange.response_event(WALL_START_NS, MONOTONIC_START_NS, &identity);
+            let event = exchange.response_event(self.wall_start_ns, MONOTONIC_START_NS, &identity);
             self.publish(Event::HttpResponse(event));
         }
     }
