@@ -8,8 +8,8 @@ use std::time::Duration;
 /// A validated configuration; [`Config::default`] is what `rauta run` uses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// How many keys (route rule and method) each detector tracks at most. A key takes up to 3.5
-    /// KiB with its baseline. Range: 16 to 1,000,000.
+    /// How many keys (route rule and method) each detector tracks at most. A key takes 1 to 2 KiB
+    /// with its baseline, at most 3.5 KiB. Range: 16 to 1,000,000.
     pub keys_max: usize,
     /// How many open exchanges are watched for becoming overdue. Range: 16 to 1,000,000.
     pub open_max: usize,

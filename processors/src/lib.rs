@@ -32,6 +32,7 @@ mod recent; // the requests seen last
 mod sample; // exchanges as evidence
 mod table; // a bounded map
 mod tally; // which endpoint is at fault
+mod tracks; // what detectors with baselines do alike
 mod window; // the last ten seconds
 
 pub use baseline::Pace;

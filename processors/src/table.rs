@@ -71,6 +71,10 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
                         place
                     }
                     None => {
+                        // Entries are large: doubling would leave half of their memory unused.
+                        if self.slots.len() == self.slots.capacity() {
+                            self.slots.reserve_exact(self.slots.len() / 8 + 16);
+                        }
                         self.slots.push(slot);
                         (self.slots.len() - 1) as u32
                     }

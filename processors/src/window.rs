@@ -39,34 +39,51 @@ impl Counts {
     }
 }
 
-/// A ring of steps.
+/// Counts in one step, hits told apart by kind.
+#[derive(Clone, Copy, Debug)]
+struct Step<const KINDS: usize> {
+    total: u32,
+    hits: [u32; KINDS],
+    expected: f32,
+}
+
+impl<const KINDS: usize> Step<KINDS> {
+    const EMPTY: Self = Self {
+        total: 0,
+        hits: [0; KINDS],
+        expected: 0.0,
+    };
+}
+
+/// A ring of steps, with so many kinds of hits.
 #[derive(Clone, Debug)]
-pub(crate) struct Window {
-    steps: [Counts; STEPS],
+pub(crate) struct Window<const KINDS: usize = 1> {
+    steps: [Step<KINDS>; STEPS],
     /// The number of the newest step since time began.
     newest: u64,
 }
 
-impl Window {
+impl<const KINDS: usize> Window<KINDS> {
     /// An empty window.
     pub(crate) fn new(now_ns: u64) -> Self {
         Self {
-            steps: [Counts::default(); STEPS],
+            steps: [Step::EMPTY; STEPS],
             newest: now_ns / STEP_NS,
         }
     }
 
-    /// Counts one exchange at its own time; one that is older than the window is not counted.
-    pub(crate) fn record(&mut self, at_ns: u64, is_hit: bool, expected_rate: f64) {
+    /// Counts one exchange, and which kind of hit it is if it is one, at its own time; one that is
+    /// older than the window is not counted.
+    pub(crate) fn record(&mut self, at_ns: u64, hit: Option<usize>, expected_rate: f64) {
         self.advance(at_ns);
         let age = (self.newest - (at_ns / STEP_NS).min(self.newest)) as usize;
         if age < STEPS {
-            let place = (self.newest as usize - age) % STEPS;
-            self.steps[place].add(Counts {
-                total: 1,
-                hits: u32::from(is_hit),
-                expected: expected_rate as f32,
-            });
+            let step = &mut self.steps[(self.newest as usize - age) % STEPS];
+            step.total = step.total.saturating_add(1);
+            if let Some(hits) = hit.and_then(|kind| step.hits.get_mut(kind)) {
+                *hits = hits.saturating_add(1);
+            }
+            step.expected += expected_rate as f32;
         }
     }
 
@@ -75,18 +92,23 @@ impl Window {
         let now = now_ns / STEP_NS;
         let passed = now.saturating_sub(self.newest).min(STEPS as u64);
         for step in 0..passed {
-            self.steps[(now - step) as usize % STEPS] = Counts::default();
+            self.steps[(now - step) as usize % STEPS] = Step::EMPTY;
         }
         self.newest = self.newest.max(now);
     }
 
-    /// The sums over each of [`SPANS`], ending with the newest step.
-    pub(crate) fn spans(&self) -> [Counts; SPANS.len()] {
+    /// The sums of one kind of hits over each of [`SPANS`], ending with the newest step.
+    pub(crate) fn spans(&self, kind: usize) -> [Counts; SPANS.len()] {
         let mut sums = [Counts::default(); SPANS.len()];
         let mut sum = Counts::default();
         let mut span = 0;
         for age in 0..STEPS {
-            sum.add(self.steps[(self.newest as usize + STEPS - age) % STEPS]);
+            let step = &self.steps[(self.newest as usize + STEPS - age) % STEPS];
+            sum.add(Counts {
+                total: step.total,
+                hits: step.hits[kind],
+                expected: step.expected,
+            });
             if age + 1 == SPANS[span] {
                 sums[span] = sum;
                 span += 1;
@@ -95,9 +117,9 @@ impl Window {
         sums
     }
 
-    /// The sums over the whole window.
-    pub(crate) fn sum(&self) -> Counts {
-        self.spans()[SPANS.len() - 1]
+    /// The sums of one kind of hits over the whole window.
+    pub(crate) fn sum(&self, kind: usize) -> Counts {
+        self.spans(kind)[SPANS.len() - 1]
     }
 }
 
@@ -108,28 +130,28 @@ mod tests {
 
     #[test]
     fn what_is_older_than_ten_seconds_is_forgotten() {
-        let mut window = Window::new(0);
-        window.record(0, true, 0.5);
-        window.record(WINDOW_NS - 1, false, 0.5);
-        assert_eq!((window.sum().total, window.sum().hits), (2, 1));
+        let mut window = Window::<1>::new(0);
+        window.record(0, Some(0), 0.5);
+        window.record(WINDOW_NS - 1, None, 0.5);
+        assert_eq!((window.sum(0).total, window.sum(0).hits), (2, 1));
         window.advance(WINDOW_NS);
-        assert_eq!((window.sum().total, window.sum().hits), (1, 0));
-        assert!((window.sum().expected_rate() - 0.5).abs() < 1e-6);
+        assert_eq!((window.sum(0).total, window.sum(0).hits), (1, 0));
+        assert!((window.sum(0).expected_rate() - 0.5).abs() < 1e-6);
         window.advance(u64::MAX);
-        assert_eq!(window.sum(), Counts::default());
+        assert_eq!(window.sum(0), Counts::default());
     }
 
     #[test]
     fn late_events_count_where_they_belong() {
-        let mut window = Window::new(0);
-        window.record(9_900_000_000, false, 0.0);
-        window.record(5_000_000_000, true, 0.0);
-        let [second, three, whole] = window.spans();
+        let mut window = Window::<1>::new(0);
+        window.record(9_900_000_000, None, 0.0);
+        window.record(5_000_000_000, Some(0), 0.0);
+        let [second, three, whole] = window.spans(0);
         assert_eq!((second.hits, three.hits, whole.hits), (0, 0, 1));
-        window.record(30_000_000_000, false, 0.0);
-        window.record(1, true, 0.0);
+        window.record(30_000_000_000, None, 0.0);
+        window.record(1, Some(0), 0.0);
         assert_eq!(
-            window.sum(),
+            window.sum(0),
             Counts {
                 total: 1,
                 hits: 0,
@@ -141,13 +163,13 @@ mod tests {
     proptest! {
         #[test]
         fn any_times_are_taken(times in prop::collection::vec(any::<u64>(), 0..50)) {
-            let mut window = Window::new(u64::MAX / 2);
+            let mut window = Window::<1>::new(u64::MAX / 2);
             for time in &times {
-                window.record(*time, true, 0.1);
-                let [short, longer, whole] = window.spans();
+                window.record(*time, Some(0), 0.1);
+                let [short, longer, whole] = window.spans(0);
                 prop_assert!(short.hits <= longer.hits && longer.hits <= whole.hits);
             }
-            prop_assert!(window.sum().total as usize <= times.len());
+            prop_assert!(window.sum(0).total as usize <= times.len());
         }
     }
 }

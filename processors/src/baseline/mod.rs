@@ -1,6 +1,7 @@
 //! Baselines: what is normal for a key, learnt from traffic, never from the anomaly, and kept over
 //! restarts.
 
+mod cells; // counters of one to four bytes
 mod file; // the state file: written whole, read with suspicion
 mod rotation; // slots and generations of time
 mod sketch; // quantiles in bounded memory

@@ -16,12 +16,11 @@ use crate::losses::Losses;
 use crate::processor::{Processor, Scene, Usage};
 use crate::sample;
 use crate::table::Table;
+use crate::tracks::{self, RESTORED_FOR_NS};
 use rauta_schemas::{Event, Families, Family, HttpResponseEvent, Names, Outcome, Side};
 use track::Track;
 
 const PREFIX: &str = "error_spike/";
-/// What an earlier run had learnt is forgotten if nobody asked for it in this time, nanoseconds.
-const RESTORED_FOR_NS: u64 = 86_400_000_000_000;
 /// gRPC statuses that blame the server: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL,
 /// UNAVAILABLE, DATA_LOSS.
 const GRPC_FAILURES: [u8; 6] = [2, 4, 12, 13, 14, 15];
@@ -172,16 +171,9 @@ impl Processor for ErrorRateProcessor {
     }
 
     fn learnt(&self, scene: &Scene<'_>, out: &mut Vec<Stored>) {
-        for (about, track) in self
-            .tracks
-            .iter()
-            .filter(|(_, track)| track.rotation.samples() > 0)
-        {
-            if let Some(name) = name(*about, scene.names) {
-                out.push(track.rotation.stored(name, scene.now.monotonic_ns));
-            }
-        }
-        out.extend(self.restored.waiting().cloned());
+        let name = |about: About| name(about, scene.names);
+        let now_ns = scene.now.monotonic_ns;
+        tracks::learnt(&self.tracks, &self.restored, name, now_ns, out);
     }
 
     fn restore(&mut self, stored: &[Stored]) {
@@ -190,15 +182,8 @@ impl Processor for ErrorRateProcessor {
 
     fn usage(&self) -> Usage {
         Usage {
-            keys: self.tracks.len() as u64,
-            firing: self
-                .tracks
-                .iter()
-                .filter(|(_, track)| track.is_firing())
-                .count() as u64,
-            evicted: self.tracks.evicted(),
             events_dropped: self.losses.total,
-            ..Usage::default()
+            ..tracks::usage(&self.tracks)
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::evidence::{Evidence, Hit};
 use crate::finding::{About, Finding, Findings};
 use crate::incident::{Due, Incident};
 use crate::tally::Peers;
+use crate::tracks::Tracked;
 use crate::window::{Counts, SPANS, STEP_NS, WINDOW_NS, Window};
 use rauta_core::clock::Now;
 use rauta_schemas::{
@@ -137,11 +138,30 @@ impl Normal {
 pub(super) struct Track {
     about: About,
     pub(super) rotation: Rotation<Failures>,
-    normal: Normal,
+    /// Did the baseline learn from enough exchanges?
+    is_known: bool,
     peers: Peers,
-    /// Failures by maker; only the backend's window counts every exchange.
-    windows: [Window; Maker::ALL.len()],
+    /// Failures by maker.
+    window: Window<{ Maker::ALL.len() }>,
     evidence: [Option<Box<Evidence>>; Maker::ALL.len()],
+}
+
+// Every rule with traffic has one.
+const _: () = assert!(size_of::<Track>() <= 560);
+
+impl Tracked for Track {
+    type Slot = Failures;
+
+    fn rotation(&self) -> &Rotation<Failures> {
+        &self.rotation
+    }
+
+    fn is_firing(&self) -> bool {
+        self.evidence
+            .iter()
+            .flatten()
+            .any(|evidence| evidence.incident.is_some())
+    }
 }
 
 impl Track {
@@ -149,31 +169,32 @@ impl Track {
         Self {
             about,
             rotation,
-            normal: Normal::UNKNOWN,
+            is_known: false,
             peers: Peers::default(),
-            windows: [Window::new(now_ns), Window::new(now_ns)],
+            window: Window::new(now_ns),
             evidence: [None, None],
         }
     }
 
     /// Ends slots that are over.
     pub(super) fn advance(&mut self, now_ns: u64, pace: &Pace) {
-        let is_changed = self.rotation.advance(now_ns, pace);
-        let is_known = self.normal.both.is_learnt;
-        if (is_changed || !is_known) && self.rotation.samples() >= pace.samples_min.max(1) {
-            self.normal = Normal::of(&self.rotation);
+        self.rotation.advance(now_ns, pace);
+        self.is_known = self.rotation.samples() >= pace.samples_min.max(1);
+    }
+
+    /// What is normal by the baseline.
+    fn normal(&self) -> Normal {
+        if self.is_known {
+            Normal::of(&self.rotation)
+        } else {
+            Normal::UNKNOWN
         }
     }
 
     /// Counts an exchange.
     pub(super) fn count(&mut self, now_ns: u64, failure: Option<Maker>) {
-        let [backend, gateway] = &mut self.windows;
-        backend.record(now_ns, failure == Some(Maker::Backend), 0.0);
-        // Both windows stay at the same step, so that one's total serves both.
-        gateway.advance(now_ns);
-        if failure == Some(Maker::Gateway) {
-            gateway.record(now_ns, true, 0.0);
-        }
+        let kind = failure.map(|maker| maker as usize);
+        self.window.record(now_ns, kind, 0.0);
         if !self.is_firing() {
             let slot = self.rotation.current();
             if let Some(maker) = failure {
@@ -204,13 +225,6 @@ impl Track {
             .hit(hit, sample);
     }
 
-    pub(super) fn is_firing(&self) -> bool {
-        self.evidence
-            .iter()
-            .flatten()
-            .any(|evidence| evidence.incident.is_some())
-    }
-
     /// Has something failed lately?
     pub(super) fn is_suspect(&self) -> bool {
         self.evidence.iter().any(Option::is_some)
@@ -219,7 +233,10 @@ impl Track {
     /// Says that an anomaly began, if that is what the numbers say.
     pub(super) fn judge(&mut self, now: Now, lost: u64, out: &mut Findings) {
         let spans = Maker::ALL.map(|maker| self.spans(maker));
-        let makers = self.normal.makers;
+        let Normal {
+            makers,
+            both: normal,
+        } = self.normal();
         let mut verdicts = [verdict(&spans[0], makers[0]), verdict(&spans[1], makers[1])];
         if verdicts == [None, None] && !self.is_firing() {
             // Neither suffices alone: the one that grew more stands for both.
@@ -237,7 +254,7 @@ impl Track {
             } else {
                 Maker::Gateway
             };
-            verdicts[larger as usize] = verdict(&both, self.normal.both);
+            verdicts[larger as usize] = verdict(&both, normal);
         }
         for (maker, verdict) in Maker::ALL.into_iter().zip(verdicts) {
             self.open(maker, verdict, now, lost, out);
@@ -246,9 +263,7 @@ impl Track {
 
     /// Time has passed: says what is due.
     pub(super) fn tick(&mut self, now: Now, rules: &Occurrences, lost: u64, out: &mut Findings) {
-        for window in &mut self.windows {
-            window.advance(now.monotonic_ns);
-        }
+        self.window.advance(now.monotonic_ns);
         if self
             .evidence
             .iter()
@@ -260,8 +275,9 @@ impl Track {
         if self.is_firing() {
             self.rotation.discard();
         }
+        let Normal { makers, .. } = self.normal();
         for maker in Maker::ALL {
-            let normal = self.normal.makers[maker as usize];
+            let normal = makers[maker as usize];
             let calm = normal.threshold() * CALM_FACTOR;
             let counts = self.spans(maker)[SPANS.len() - 1];
             let Some(evidence) = &mut self.evidence[maker as usize] else {
@@ -285,7 +301,7 @@ impl Track {
                 Due::Forget => {
                     self.clear_one(maker, now, lost, out);
                     self.rotation = Rotation::new(now.monotonic_ns);
-                    self.normal = Normal::UNKNOWN;
+                    self.is_known = false;
                 }
             }
         }
@@ -300,7 +316,7 @@ impl Track {
 
     fn clear_one(&mut self, maker: Maker, now: Now, lost: u64, out: &mut Findings) {
         let counts = self.spans(maker)[SPANS.len() - 1];
-        let verdict = Verdict::of_window(counts, self.normal.makers[maker as usize]);
+        let verdict = Verdict::of_window(counts, self.normal().makers[maker as usize]);
         out.extend(self.finding(maker, Phase::Cleared, verdict, now, lost));
         if let Some(evidence) = &mut self.evidence[maker as usize] {
             evidence.incident = None;
@@ -310,12 +326,7 @@ impl Track {
 
     /// A maker's failures among all exchanges, over each span.
     fn spans(&self, maker: Maker) -> [Counts; SPANS.len()] {
-        let all = self.windows[Maker::Backend as usize].spans();
-        let mut spans = self.windows[maker as usize].spans();
-        for (span, all) in spans.iter_mut().zip(all) {
-            span.total = all.total;
-        }
-        spans
+        self.window.spans(maker as usize)
     }
 
     fn open(

@@ -79,7 +79,7 @@ pub(super) struct Verdict {
 /// Judges the shortest span that shows an anomaly; `open_before` exchanges became overdue before
 /// the window began and are still open; `is_hanging`: do exchanges hang?
 pub(super) fn judge(window: &Window, open_before: Counts, is_hanging: bool) -> Option<Verdict> {
-    let mut spans = window.spans();
+    let mut spans = window.spans(0);
     spans[SPANS.len() - 1].add(open_before);
     spans.iter().zip(SPANS).find_map(|(counts, steps)| {
         let is_common = counts.hits.saturating_mul(ONE_IN_MAX) > counts.total;
@@ -105,7 +105,7 @@ pub(super) fn is_unlikely(bursts: usize, counts: &Counts) -> bool {
 
 /// Is there still more over the limit than the baseline explains?
 pub(super) fn is_still_on(window: &Window, open_before: Counts) -> bool {
-    let mut counts = window.sum();
+    let mut counts = window.sum(0);
     counts.add(open_before);
     counts.hits > 0 && chance_of(&counts) < CHANCE_CALM
 }

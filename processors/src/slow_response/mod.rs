@@ -22,6 +22,7 @@ use crate::open::{OpenExchange, OpenExchanges};
 use crate::processor::{Processor, Scene, Usage};
 use crate::sample;
 use crate::table::Table;
+use crate::tracks::{self, RESTORED_FOR_NS, Tracked as _};
 use crate::window::WINDOW_NS;
 use bursts::HANG_NS;
 use rauta_schemas::{
@@ -34,8 +35,6 @@ use track::Track;
 /// tell that an exchange still waits.
 const REPORT_NS: u64 = 150_000_000;
 const PREFIX: &str = "slow_response/";
-/// What an earlier run had learnt is forgotten if nobody asked for it in this time, nanoseconds.
-const RESTORED_FOR_NS: u64 = 86_400_000_000_000;
 
 /// What has one baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -275,16 +274,9 @@ impl Processor for SlowResponseProcessor {
     }
 
     fn learnt(&self, scene: &Scene<'_>, out: &mut Vec<Stored>) {
-        for (key, track) in self
-            .tracks
-            .iter()
-            .filter(|(_, track)| track.rotation.samples() > 0)
-        {
-            if let Some(name) = key.name(scene.names) {
-                out.push(track.rotation.stored(name, scene.now.monotonic_ns));
-            }
-        }
-        out.extend(self.restored.waiting().cloned());
+        let name = |key: Key| key.name(scene.names);
+        let now_ns = scene.now.monotonic_ns;
+        tracks::learnt(&self.tracks, &self.restored, name, now_ns, out);
     }
 
     fn restore(&mut self, stored: &[Stored]) {
@@ -293,16 +285,10 @@ impl Processor for SlowResponseProcessor {
 
     fn usage(&self) -> Usage {
         Usage {
-            keys: self.tracks.len() as u64,
-            firing: self
-                .tracks
-                .iter()
-                .filter(|(_, track)| track.is_firing())
-                .count() as u64,
-            evicted: self.tracks.evicted(),
             open: self.open.len() as u64,
             open_untracked: self.open.untracked,
             events_dropped: self.losses.total,
+            ..tracks::usage(&self.tracks)
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::evidence::{Evidence, Hit};
 use crate::finding::{Finding, Findings};
 use crate::incident::{Due, Incident};
 use crate::tally::Peers;
+use crate::tracks::Tracked;
 use crate::window::{Counts, WINDOW_NS, Window};
 use rauta_core::clock::Now;
 use rauta_schemas::{AnomalyKind, Baseline, Observed, Phase, SampleExchange, Severity, Side, Unit};
@@ -30,6 +31,23 @@ pub(super) struct Track {
     pub(super) bursts: Bursts,
     peers: Peers,
     evidence: Option<Box<Evidence>>,
+}
+
+// Every rule and method with traffic has one, beside its sketches.
+const _: () = assert!(size_of::<Track>() <= 640);
+
+impl Tracked for Track {
+    type Slot = Sketch;
+
+    fn rotation(&self) -> &Rotation<Sketch> {
+        &self.rotation
+    }
+
+    fn is_firing(&self) -> bool {
+        self.evidence
+            .as_ref()
+            .is_some_and(|evidence| evidence.incident.is_some())
+    }
 }
 
 impl Track {
@@ -55,12 +73,6 @@ impl Track {
         }
     }
 
-    pub(super) fn is_firing(&self) -> bool {
-        self.evidence
-            .as_ref()
-            .is_some_and(|evidence| evidence.incident.is_some())
-    }
-
     /// Is something over the limit, or was it lately?
     pub(super) fn is_suspect(&self) -> bool {
         self.evidence.is_some()
@@ -69,7 +81,7 @@ impl Track {
     /// Counts an exchange within the limit.
     pub(super) fn good(&mut self, hit: &Hit) {
         self.peers.note(hit.at.monotonic_ns, hit.identity.endpoint);
-        self.window.record(hit.at.monotonic_ns, false, self.rate());
+        self.window.record(hit.at.monotonic_ns, None, self.rate());
         if let Some(evidence) = &mut self.evidence {
             evidence.good(hit.at, hit.identity.endpoint);
         }
@@ -78,7 +90,8 @@ impl Track {
     /// Counts an exchange over the limit.
     pub(super) fn over(&mut self, hit: Hit, sample: impl FnOnce() -> SampleExchange) {
         self.peers.note(hit.at.monotonic_ns, hit.identity.endpoint);
-        self.window.record(hit.at.monotonic_ns, true, self.rate());
+        self.window
+            .record(hit.at.monotonic_ns, Some(0), self.rate());
         self.evidence.get_or_insert_default().hit(hit, sample);
     }
 
@@ -132,7 +145,7 @@ impl Track {
         let due = incident.due(now, is_on, rules);
         incident.severity = incident
             .severity
-            .max(severity(self.open, self.window.sum().hits));
+            .max(severity(self.open, self.window.sum(0).hits));
         self.rotation.discard();
         match due {
             Due::Nothing => {}
@@ -181,7 +194,7 @@ impl Track {
         let evidence = self.evidence.as_mut()?;
         let incident = evidence.incident.clone()?;
         let verdict = verdict.unwrap_or_else(|| {
-            let counts = self.window.sum();
+            let counts = self.window.sum(0);
             Verdict {
                 counts,
                 span_ns: WINDOW_NS,
