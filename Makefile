@@ -53,6 +53,7 @@ soak: ## The long proofs at full size (minutes)
 	@tests/tools.sh test
 	RAUTA_SOAK=1 $(CARGO) test --locked --release --package rauta-integration -- --nocapture $(ARGS)
 	$(CARGO) run --release --locked --package rauta-processors --example harness -- --busy-hours 24
+	RAUTA_SOAK=1 $(CARGO) test --locked --package rauta-lab --test labs -- leave_nothing $(ARGS)
 
 .PHONY: detection
 detection: tools ## How right the detectors are: the table of docs/detection.md, played anew

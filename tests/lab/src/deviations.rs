@@ -60,6 +60,11 @@ pub const DEVIATIONS: &[Deviation] = &[
         "the Gateway pool is routed to the nodes, by connection, while their gateway is ready",
     ),
     deviation(
+        "addresses of the pool on a node",
+        "on an interface, or announced",
+        "local by a route (with IPv6, `net.ipv6.ip_nonlocal_bind`), so any of them can be bound",
+    ),
+    deviation(
         "the way out",
         "the internet",
         "none: a lab talks to itself and to the root namespace",

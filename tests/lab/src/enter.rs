@@ -4,10 +4,12 @@ use crate::namespace::NetworkNamespace;
 use crate::record::Record;
 use crate::witness::is_alive;
 use anyhow::{Context, bail};
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 
 /// Runs a program there and waits for its end.
 ///
@@ -33,8 +35,7 @@ pub fn enter(
         }
     };
     let (program, arguments) = words.split_first().context("which program?")?;
-    NetworkNamespace::open(&file)?.run(|| {
-        let status = Command::new(program).args(arguments).status();
-        status.with_context(|| format!("cannot start {}", program.display()))
-    })
+    NetworkNamespace::open(&file)?.enter()?;
+    let error = Command::new(program).args(arguments).exec();
+    Err(error).with_context(|| format!("cannot start {}", program.display()))
 }

@@ -124,9 +124,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         }
         Task::Enter(EnterArgs { node, program }) => {
             let record = Record::read(&program.name.name)?;
-            let status = rauta_lab::enter(&record, node.as_deref(), &program.words)?;
-            let code = status.code().and_then(|code| u8::try_from(code).ok());
-            return Ok(code.map_or(ExitCode::FAILURE, ExitCode::from));
+            match rauta_lab::enter(&record, node.as_deref(), &program.words)? {}
         }
         Task::Witness => say(&serde_json::to_string_pretty(&Witness::take()?)?)?,
         Task::Deviations => deviations()?,

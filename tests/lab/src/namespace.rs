@@ -35,9 +35,14 @@ impl NetworkNamespace {
         work: impl FnOnce() -> anyhow::Result<T> + Send,
     ) -> anyhow::Result<T> {
         in_thread(|| {
-            setns(&self.0, CloneFlags::CLONE_NEWNET).context("cannot enter a network namespace")?;
+            self.enter()?;
             work()
         })
+    }
+
+    /// Takes this thread there, for good.
+    pub(crate) fn enter(&self) -> anyhow::Result<()> {
+        setns(&self.0, CloneFlags::CLONE_NEWNET).context("cannot enter a network namespace")
     }
 }
 

@@ -26,6 +26,10 @@ const SETTINGS: [(&str, &str); 4] = [
     ("net/ipv6/fib_multipath_hash_policy", "1"),
 ];
 
+/// What a node is told besides: pool addresses are its own by a route, and with IPv6 nobody could
+/// listen on such an address otherwise.
+const NODE_SETTINGS: [(&str, &str); 1] = [("net/ipv6/ip_nonlocal_bind", "1")];
+
 /// Says a batch of commands to `ip`, in this thread's namespace.
 fn ip(batch: &str) -> anyhow::Result<()> {
     let mut child = Command::new("ip")
@@ -88,7 +92,7 @@ pub(crate) fn unlink(link: &str) {
 /// Lays the lab's network, in the lab's namespace, and gives back the nodes' namespaces.
 pub(crate) fn lay(record: &Record) -> anyhow::Result<Vec<NetworkNamespace>> {
     let addresses = record.addresses;
-    tune(addresses.ipv6)?;
+    tune(&SETTINGS, addresses.ipv6)?;
     let mut batch = String::from("link set lo up\n");
     writeln!(batch, "link add br0 type bridge forward_delay 0")?;
     add(&mut batch, "br0", &addresses.bridge())?;
@@ -119,7 +123,8 @@ fn join(
 ) -> anyhow::Result<()> {
     // Its name inside stands for it until it is moved, so nodes are made one after the other.
     namespace.run(|| {
-        tune(addresses.ipv6)?;
+        tune(&SETTINGS, addresses.ipv6)?;
+        tune(&NODE_SETTINGS, addresses.ipv6)?;
         ip(&format!(
             "link set lo up\nlink add eth0 type veth peer name {} netns 1\n",
             node.name
@@ -196,9 +201,9 @@ fn anywhere(way: IpAddr) -> &'static str {
 }
 
 /// Settings of this thread's namespace.
-fn tune(ipv6: bool) -> anyhow::Result<()> {
+fn tune(settings: &[(&str, &str)], ipv6: bool) -> anyhow::Result<()> {
     let is_wanted = |name: &str| ipv6 || !name.starts_with("net/ipv6/");
-    for (name, value) in SETTINGS.iter().filter(|(name, _)| is_wanted(name)) {
+    for (name, value) in settings.iter().filter(|(name, _)| is_wanted(name)) {
         let file = format!("/proc/sys/{name}");
         std::fs::write(&file, value).with_context(|| format!("cannot write {value} to {file}"))?;
     }

@@ -92,7 +92,7 @@ fn nodes_may_do_what_a_node_may_and_no_more() {
             .to_owned()
     };
     assert_eq!(can("create", "nodes"), "yes");
-    assert_eq!(can("list", "secrets"), "no");
-    assert_eq!(can("create", "deployments"), "no");
+    assert!(can("list", "secrets").starts_with("no"));
+    assert!(can("create", "deployments").starts_with("no"));
     lab.down();
 }

@@ -74,7 +74,7 @@ fn kill(process: &str) {
 fn a_lab_whose_supervisor_was_killed_is_cleared_away() {
     let lab = Lab::up("killed", &[]);
     kill(&process(&lab, "rauta-lab"));
-    assert_eq!(lab.status()["is_up"], false);
+    eventually("the supervisor's end", || lab.status()["is_up"] == false);
     lab.down();
 }
 
@@ -112,4 +112,24 @@ fn a_part_that_ends_is_started_again() {
     });
     assert_ne!(process(&lab, "kube-apiserver"), old);
     lab.down();
+}
+
+#[test]
+fn a_machine_without_namespaces_is_told_so_in_one_line() {
+    let lab = Lab::named("refused");
+    let output = Command::new("setpriv")
+        .args([
+            "--bounding-set=-sys_admin",
+            LAB,
+            "up",
+            "--no-kubelet",
+            "--name",
+            lab.name(),
+        ])
+        .output()
+        .expect("setpriv starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(said.contains("needs root and Linux namespaces"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
 }
