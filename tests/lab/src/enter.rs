@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// Runs a program there and waits for its end.
+/// Becomes a program there: this process goes on as that one, so whoever ends it ends the program.
 ///
 /// # Errors
 /// Where the lab does not run, has no such node, or the program cannot be started.
@@ -19,7 +19,7 @@ pub fn enter(
     record: &Record,
     node: Option<&str>,
     words: &[OsString],
-) -> anyhow::Result<ExitStatus> {
+) -> anyhow::Result<Infallible> {
     let name = &record.settings.name;
     let Some(supervisor) = record.supervisor.filter(|&process| is_alive(process)) else {
         bail!("the lab `{name}` does not run: `rauta-lab down --name {name}` clears it away");
