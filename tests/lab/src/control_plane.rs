@@ -207,5 +207,11 @@ pub(crate) fn kubelet(record: &Record, node: &Node) -> Option<Launch> {
     pair("--client-ca", keys.certificate("ca").into());
     pair("--api-server-address", address.into());
     pair("--api-server-port", API_PORT.to_string().into());
+    // See DEVIATIONS: renewed every 2 s, because the controllers wait only 8 s for it. A node that
+    // was lost says that it is back with its next report.
+    pair("--lease-duration", "8s".into());
+    pair("--heartbeat", "5s".into());
+    pair("--back-off", "1s".into());
+    pair("--back-off-max", "30s".into());
     Some(launch)
 }
