@@ -59,11 +59,15 @@ soak: ## The long proofs at full size (minutes)
 detection: tools ## How right the detectors are: the table of docs/detection.md, played anew
 	@$(CARGO) run --release --locked --package rauta-processors --example harness -- $(ARGS)
 
+# The lab's table of images; without one it has the conformance suite's backends.
+IMAGES ?=
+
 .PHONY: lab-up
 lab-up: ## A real Kubernetes to test against, in namespaces of its own: make lab-up ARGS="--ipv6"
 	@tests/tools.sh lab
-	@$(CARGO) build --quiet --locked --package rauta-lab --package rauta-lab-kubelet
-	@$(LAB) up $(ARGS)
+	@$(CARGO) build --quiet --locked --package rauta-lab --package rauta-lab-kubelet \
+	  --package rauta-conformance
+	@$(LAB) up --images "$(or $(IMAGES),$$($(BUILD)/debug/rauta-conformance images))" $(ARGS)
 
 .PHONY: lab-down
 lab-down: ## Take the lab down and check that nothing of it, or of one that died, is left
@@ -77,6 +81,19 @@ lab-status: ## What runs of the lab
 .PHONY: lab-kubectl
 lab-kubectl: ## kubectl in the lab: make lab-kubectl ARGS="get pods -A"
 	@$(LAB) kubectl $(ARGS)
+
+# Words of `make conformance`.
+CHANNEL ?= standard
+PROFILES ?=
+RUN ?=
+MANIFESTS ?=
+
+.PHONY: conformance
+conformance: ## The official suite on a lab: CHANNEL=standard PROFILES=GATEWAY-HTTP,… RUN=TestName
+	@tests/tools.sh lab
+	@$(CARGO) build --quiet --locked --package rauta-conformance
+	@$(BUILD)/debug/rauta-conformance --channel $(CHANNEL) $(if $(PROFILES),--profiles $(PROFILES)) \
+	  $(if $(RUN),--run $(RUN)) $(if $(MANIFESTS),--manifests $(MANIFESTS)) $(ARGS)
 
 .PHONY: lint
 lint: tools ## Formatting, clippy and rustdoc, each warning an error

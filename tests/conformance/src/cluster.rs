@@ -1,31 +1,85 @@
 //! The cluster that the suite runs against: a lab of its own, or one that is there.
 
+use crate::programs::Programs;
 use anyhow::{Context, ensure};
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use rauta_lab::{GatewayPods, Record, Settings};
 use std::ffi::OsStr;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-/// A cluster, and kubectl on it.
+/// An address of documents, which no pool has.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+/// What a lab of this crate is made of.
 #[derive(Debug)]
+pub struct Lab<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// A program whose `supervise` is the lab's first process.
+    pub supervisor: &'a Path,
+    /// The program that is each node's kubelet.
+    pub kubelet: &'a Path,
+    /// The pods that serve Gateways: a node has the pool's traffic while one of its own is ready.
+    pub gateway: Option<GatewayPods>,
+}
+
+/// A cluster, and kubectl on it.
+#[derive(Debug, Clone)]
 pub struct Cluster {
     kubeconfig: PathBuf,
     kubectl: PathBuf,
-    addresses: Option<[IpAddr; 2]>,
+    lab: Option<Record>,
 }
 
 impl Cluster {
+    /// Brings up a lab of two nodes, its supervisor and its kubelets being these programs.
+    ///
+    /// # Errors
+    /// What a lab needs and this machine lacks.
+    pub async fn start(
+        lab: &Lab<'_>,
+        images: &Path,
+        told: &mut dyn FnMut(&str),
+    ) -> anyhow::Result<Self> {
+        let settings = Settings {
+            name: lab.name.to_owned(),
+            nodes: 2,
+            ipv6: false,
+            kubelet: Some(lab.kubelet.to_owned()),
+            images: Some(images.to_owned()),
+            gateway: lab.gateway.clone(),
+        };
+        let record = rauta_lab::up(lab.supervisor, settings, told).await?;
+        Ok(Self {
+            kubeconfig: record.kubeconfig(),
+            kubectl: rauta_lab::program("kubectl")?,
+            lab: Some(record),
+        })
+    }
+
+    /// Takes the lab down, if this is one, and proves it gone.
+    ///
+    /// # Errors
+    /// What of it would not go.
+    pub async fn stop(self, told: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+        match self.lab {
+            Some(lab) => rauta_lab::down(&lab.settings.name, told).await,
+            None => Ok(()),
+        }
+    }
+
     /// The cluster that a kubeconfig leads to.
     #[must_use]
     pub fn existing(kubeconfig: PathBuf, kubectl: PathBuf) -> Self {
         Self {
             kubeconfig,
             kubectl,
-            addresses: None,
+            lab: None,
         }
     }
 
@@ -41,10 +95,18 @@ impl Cluster {
         &self.kubectl
     }
 
+    /// The lab, if it is one.
+    #[must_use]
+    pub fn lab(&self) -> Option<&Record> {
+        self.lab.as_ref()
+    }
+
     /// An address that a Gateway may ask for, and one that it cannot have, where they are known.
     #[must_use]
     pub fn addresses(&self) -> Option<[IpAddr; 2]> {
-        self.addresses
+        let pool = *self.lab.as_ref()?.addresses.pool().first()?;
+        // The pool hands out its first addresses first.
+        Some([pool.hosts().last()?, NOWHERE])
     }
 
     /// A client of its API server.
@@ -76,6 +138,20 @@ impl Cluster {
     pub async fn apply(&self, objects: &str) -> anyhow::Result<String> {
         self.kubectl_with(objects, ["apply", "--server-side", "-f", "-"])
             .await
+    }
+
+    /// Installs the CRDs of a channel, and waits until they are served.
+    ///
+    /// # Errors
+    /// What kubectl complains of.
+    pub async fn install_api(&self, programs: &Programs, channel: &str) -> anyhow::Result<()> {
+        let mut apply = vec!["apply".into(), "--server-side".into()];
+        for file in programs.channel(channel)? {
+            apply.extend(["-f".into(), file.into_os_string()]);
+        }
+        self.kubectl(apply).await?;
+        let established = "wait crd --all --for=condition=Established --timeout=60s";
+        self.kubectl(established.split(' ')).await.map(drop)
     }
 
     async fn kubectl_with<A: AsRef<OsStr>>(

@@ -1,20 +1,48 @@
-//! `rauta-conformance`: the official suite against a cluster, and a table of what came of it.
+//! `rauta-conformance`: the official suite against a lab, and a table of what came of it.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "its table is its purpose")]
+#![expect(
+    clippy::print_stderr,
+    reason = "what happens to the lab is no part of the table"
+)]
 
-use anyhow::{Context, ensure};
-use clap::Parser;
-use rauta_conformance::cluster::Cluster;
+use anyhow::{Context, anyhow, ensure};
+use clap::{Parser, Subcommand};
+use rauta_conformance::cluster::{Cluster, Lab};
 use rauta_conformance::programs::Programs;
 use rauta_conformance::report::{GATEWAY_PROFILES, is_profile};
 use rauta_conformance::run::{self, Plan};
+use rauta_lab::GatewayPods;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs the official Gateway API conformance suite.
+/// Runs the official Gateway API conformance suite against a lab of its own.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Cli {
+    #[command(subcommand)]
+    task: Option<Task>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build the suite's backends, write the table of images that has them, and say where it is.
+    Images {
+        /// A further image and the program that it stands for, NAME=PROGRAM.
+        #[arg(long, value_parser = image)]
+        image: Vec<(String, PathBuf)>,
+    },
+    /// The first process of a lab (started by this program).
+    #[command(hide = true)]
+    Supervise,
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArgs {
     /// Channel of the CRDs to install.
     #[arg(long, default_value = "standard", value_parser = ["standard", "experimental"])]
     channel: String,
@@ -36,19 +64,43 @@ struct Cli {
     /// Features to claim, between commas; what the GatewayClass's status says if there are none.
     #[arg(long, value_delimiter = ',')]
     features: Vec<String>,
-    /// The cluster to run against.
+    /// Run against this cluster instead of a lab of its own.
+    #[arg(long, requires = "kubectl")]
+    kubeconfig: Option<PathBuf>,
+    /// The kubectl to prepare that cluster with.
     #[arg(long)]
-    kubeconfig: PathBuf,
-    /// The kubectl to prepare it with.
-    #[arg(long, default_value = "kubectl")]
-    kubectl: PathBuf,
+    kubectl: Option<PathBuf>,
+    /// An image of the manifests and the program that it stands for, NAME=PROGRAM.
+    #[arg(long, value_parser = image)]
+    image: Vec<(String, PathBuf)>,
+    /// The pods that serve Gateways, NAMESPACE/LABEL=VALUE: a node without a ready one gets no
+    /// traffic of the lab's pool.
+    #[arg(long)]
+    gateway: Option<GatewayPods>,
     /// Folder for the report and the log; a new one in target/conformance without it.
     #[arg(long)]
     out: Option<PathBuf>,
 }
 
+/// The program of this package that is a node's kubelet.
+const KUBELET: &str = "rauta-conformance-kubelet";
+
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
+    match cli.task {
+        Some(Task::Supervise) => {
+            rauta_lab::supervise()?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Task::Images { image }) => {
+            let table = rauta_lab::cache()?.join("images.toml");
+            Programs::get()?.write_images(&image, &table)?;
+            println!("{}", table.display());
+            return Ok(ExitCode::SUCCESS);
+        }
+        None => {}
+    }
+    let cli = cli.run;
     if let Some(wrong) = cli.profiles.iter().find(|profile| !is_profile(profile)) {
         anyhow::bail!(
             "{wrong} is no profile of the suite: say {}",
@@ -58,28 +110,26 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(folder) = &cli.manifests {
         ensure!(folder.is_dir(), "{} is no folder", folder.display());
     }
-    let plan = Plan {
-        folder: match cli.out {
-            Some(folder) => folder,
-            None => new_folder(&cli.channel)?,
-        },
-        channel: cli.channel,
-        profiles: cli.profiles,
-        test: cli.run,
-        manifests: cli.manifests,
-        class: cli.class,
-        controller: cli.controller,
-        features: cli.features,
+    let folder = match &cli.out {
+        Some(folder) => folder.clone(),
+        None => new_folder(&cli.channel)?,
     };
-    std::fs::create_dir_all(&plan.folder)
-        .with_context(|| format!("{} cannot be made", plan.folder.display()))?;
-    let programs = Programs::get()?;
-    let kubeconfig = std::path::absolute(cli.kubeconfig)?;
-    let cluster = Cluster::existing(kubeconfig, cli.kubectl);
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("{} cannot be made", folder.display()))?;
+    let plan = Plan {
+        folder: std::path::absolute(folder)?,
+        channel: cli.channel.clone(),
+        profiles: cli.profiles.clone(),
+        test: cli.run.clone(),
+        manifests: cli.manifests.clone(),
+        class: cli.class.clone(),
+        controller: cli.controller.clone(),
+        features: cli.features.clone(),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    match runtime.block_on(run::run(&plan, &cluster, &programs)) {
+    match runtime.block_on(drive(&cli, &plan)) {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => Ok(ExitCode::FAILURE),
         Err(error) => {
@@ -87,6 +137,44 @@ fn main() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Runs the plan on the cluster that was asked for, and clears that away.
+async fn drive(cli: &RunArgs, plan: &Plan) -> anyhow::Result<bool> {
+    let mut tell = |what: &str| eprintln!("{what}");
+    let programs = Programs::get()?;
+    let cluster = match (&cli.kubeconfig, &cli.kubectl) {
+        (Some(kubeconfig), Some(kubectl)) => {
+            Cluster::existing(std::path::absolute(kubeconfig)?, kubectl.clone())
+        }
+        _ => {
+            let this = std::env::current_exe()?;
+            let images = plan.folder.join("images.toml");
+            programs.write_images(&cli.image, &images)?;
+            let lab = Lab {
+                name: &format!("conformance-{}", std::process::id()),
+                kubelet: &this.with_file_name(KUBELET),
+                supervisor: &this,
+                gateway: cli.gateway.clone(),
+            };
+            Cluster::start(&lab, &images, &mut tell).await?
+        }
+    };
+    let mut terminate = signal(SignalKind::terminate())?;
+    let passed = tokio::select! {
+        passed = run::run(plan, &cluster, &programs) => passed,
+        _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+        _ = terminate.recv() => Err(anyhow!("told to end")),
+    };
+    let stopped = cluster.stop(&mut tell).await;
+    let passed = passed?;
+    stopped.map(|()| passed)
+}
+
+/// `NAME=PROGRAM`.
+fn image(text: &str) -> anyhow::Result<(String, PathBuf)> {
+    let (name, program) = text.split_once('=').context("write it as NAME=PROGRAM")?;
+    Ok((name.to_owned(), std::path::absolute(program)?))
 }
 
 /// The first unused folder of the channel's, counted from 1.

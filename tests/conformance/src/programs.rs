@@ -2,7 +2,7 @@
 //! user's cache, and the modules' own files, read where Go unpacked them.
 
 use anyhow::{Context, ensure};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -37,6 +37,20 @@ pub struct Programs {
     pub base: PathBuf,
 }
 
+/// The table of images, as a lab's kubelets read it.
+#[derive(Serialize)]
+struct Images {
+    image: Vec<Image>,
+}
+
+#[derive(Serialize)]
+struct Image {
+    name: String,
+    program: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'static str>,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Module {
@@ -64,15 +78,39 @@ impl Programs {
         })
     }
 
-    /// The names of the images that the echo program stands for, without their tags, as the
-    /// suite's manifests write them.
+    /// Writes the table that tells a lab's kubelets what the images are: the suite's backends, and
+    /// what else is given, by image name and program.
     ///
     /// # Errors
-    /// The manifests cannot be read.
-    pub fn echo_images(&self) -> anyhow::Result<BTreeSet<String>> {
+    /// The suite's manifests cannot be read, or the table not be written.
+    pub fn write_images(&self, others: &[(String, PathBuf)], table: &Path) -> anyhow::Result<()> {
         let text = std::fs::read_to_string(&self.base)
             .with_context(|| format!("{} cannot be read", self.base.display()))?;
-        Ok(images(&text, "/echo-basic"))
+        let echo = images(&text, "/echo-basic").into_iter().map(|name| Image {
+            name,
+            program: self.echo.clone(),
+            // What its makers' image says.
+            user: Some("65532:65532"),
+        });
+        let others = others.iter().map(|(name, program)| Image {
+            name: name.clone(),
+            program: program.clone(),
+            user: None,
+        });
+        let image: Vec<Image> = echo.chain(others).collect();
+        std::fs::write(table, toml::to_string(&Images { image })?)?;
+        Ok(())
+    }
+
+    /// The image of the suite's backends, as its manifests name it.
+    ///
+    /// # Errors
+    /// The manifests cannot be read, or name none.
+    pub fn echo_image(&self) -> anyhow::Result<String> {
+        let text = std::fs::read_to_string(&self.base)?;
+        images(&text, "/echo-basic")
+            .pop_first()
+            .context("the suite's manifests name no image")
     }
 
     /// The CRD files of a channel, in order.
@@ -104,13 +142,11 @@ fn built() -> anyhow::Result<PathBuf> {
     let mut hasher = DefaultHasher::new();
     (SUITE, TOOLCHAIN).hash(&mut hasher);
     let name = format!("conformance@{version}-{:016x}", hasher.finish());
-    let place = cache()?.join(name);
+    let place = rauta_lab::cache()?.join(name);
     if place.is_dir() {
         return Ok(place);
     }
-    let parent = cache()?;
-    std::fs::create_dir_all(&parent)?;
-    let aside = tempfile::tempdir_in(&parent)?;
+    let aside = tempfile::tempdir_in(rauta_lab::cache()?)?;
     let source = aside.path().join("source");
     std::fs::create_dir(&source)?;
     for (name, text) in SUITE {
@@ -220,18 +256,6 @@ pub fn suite() -> String {
         text.push_str(replace);
     }
     text
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "where a user's caches are is said nowhere else"
-)]
-fn cache() -> anyhow::Result<PathBuf> {
-    let caches = match std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()) {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(&std::env::var_os("HOME").context("HOME is not set")?).join(".cache"),
-    };
-    Ok(caches.join("rauta/lab"))
 }
 
 #[cfg(test)]

@@ -93,13 +93,7 @@ pub async fn run(plan: &Plan, cluster: &Cluster, programs: &Programs) -> anyhow:
 
 /// CRDs, GatewayClass, and the implementation if there is one.
 async fn prepare(plan: &Plan, cluster: &Cluster, programs: &Programs) -> anyhow::Result<()> {
-    let mut apply = vec!["apply".into(), "--server-side".into()];
-    for file in programs.channel(&plan.channel)? {
-        apply.extend(["-f".into(), file.into_os_string()]);
-    }
-    cluster.kubectl(apply).await?;
-    let established = "wait crd --all --for=condition=Established --timeout=60s";
-    cluster.kubectl(established.split(' ')).await?;
+    cluster.install_api(programs, &plan.channel).await?;
     let class = json!({
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "GatewayClass",

@@ -37,8 +37,16 @@ pub const DEVIATIONS: &[Deviation] = &[
         "300 s",
         "5 s, for the same reason",
     ),
-    deviation("a node's Lease", "40 s, renewed every 10 s", "8 s, renewed every 2 s"),
-    deviation("back-off of a container", "10 s, doubled up to 5 min", "1 s, doubled up to 30 s"),
+    deviation(
+        "a node's Lease",
+        "40 s, renewed every 10 s",
+        "8 s, renewed every 2 s",
+    ),
+    deviation(
+        "back-off of a container",
+        "10 s, doubled up to 5 min",
+        "1 s, doubled up to 30 s",
+    ),
     deviation("`--node-eviction-rate`", "0.1 nodes per second", "1"),
     deviation(
         "pod ranges",

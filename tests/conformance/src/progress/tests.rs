@@ -1,3 +1,5 @@
+//! What is heard from lines of `test2json`.
+
 use super::{Outcome, Progress, printed};
 
 /// Lines as `test2json -t` writes them: test, action, and what it printed or took.
@@ -99,6 +101,20 @@ fn a_setup_that_failed_says_why_in_one_line() {
     assert_eq!(
         error.as_deref(),
         Some("error waiting for it: context deadline exceeded")
+    );
+}
+
+#[test]
+fn an_error_without_a_message_is_the_error_itself() {
+    let (progress, _) = heard(&[
+        "\tError:      \tReceived unexpected error:".to_owned(),
+        "\t            \tno supported features were determined".to_owned(),
+        "\tTest:       \tTestConformance".to_owned(),
+    ]);
+    let error = progress.setup_error();
+    assert_eq!(
+        error.as_deref(),
+        Some("no supported features were determined")
     );
 }
 

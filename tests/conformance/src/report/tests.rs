@@ -1,3 +1,5 @@
+//! A report, and the table of it.
+
 use super::{Report, table, time};
 use crate::progress::{Outcome, Progress, Test};
 
@@ -74,7 +76,7 @@ fn a_profile_is_one_row_and_tests_of_no_profile_are_another() {
     let report = Report::parse(REPORT).expect("a report");
     let profiles = ["GATEWAY-HTTP", "GATEWAY-UDP"].map(str::to_owned);
     let expected = "
-                              core               extended           
+                              core               extended
 profile       passed failed   skip   passed failed   skip  test time
 GATEWAY-HTTP      39      1      0       12      0      2  1 min 3 s
 GATEWAY-UDP        0      0      0        0      0      0      0.0 s

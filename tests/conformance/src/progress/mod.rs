@@ -131,6 +131,11 @@ impl Progress {
         }
         let mut lines = self.setup.lines().map(str::trim);
         let error = lines.find_map(|line| line.strip_prefix("Error:"));
+        let error = error.map(|error| match error.trim() {
+            // What it was is on the next line.
+            "Received unexpected error:" => lines.next().unwrap_or_default(),
+            error => error,
+        });
         // What was being waited for says more than that it did not come.
         let message = lines.find_map(|line| line.strip_prefix("Messages:"));
         let last = self.setup.lines().map(str::trim).rfind(|line| {

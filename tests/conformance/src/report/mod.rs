@@ -128,21 +128,8 @@ impl Profile {
 /// whole's wall time.
 #[must_use]
 pub fn table(profiles: &[String], report: &Report, progress: &Progress) -> String {
-    let mut text = format!(
-        "{:<13} {:>20}   {:>20}  {:>9}\n{:<13} {:>6} {:>6} {:>6}   {:>6} {:>6} {:>6}  {:>9}\n",
-        "",
-        "core",
-        "extended",
-        "",
-        "profile",
-        "passed",
-        "failed",
-        "skip",
-        "passed",
-        "failed",
-        "skip",
-        "test time"
-    );
+    let mut text = format!("{:30}core{:15}extended\n", "", "");
+    text.push_str("profile       passed failed   skip   passed failed   skip  test time\n");
     let reported = report.profiles.as_deref().unwrap_or_default();
     for name in profiles {
         let none = Profile {

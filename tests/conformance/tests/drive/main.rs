@@ -1,0 +1,110 @@
+//! The lab's own truth: what people and controllers expect of a cluster, asked of a lab.
+//!
+//! One lab carries all scenes, because it is what costs time. The first scene is alone, since its
+//! time counts; those of workloads are played side by side, each in its own namespace; those that
+//! take nodes away are last.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "how long each scene took is part of what it gives"
+)]
+
+mod base; // the suite's own backends
+mod nodes; // cordoned, drained, lost
+mod stage; // what scenes stand on
+mod talk; // requests to pods
+mod verbs; // kubectl in a person's hands
+mod workloads; // Deployments and their pods
+
+use anyhow::Context;
+use rauta_conformance::cluster::{Cluster, Lab};
+use rauta_conformance::programs::Programs;
+use stage::Stage;
+use std::path::Path;
+use tokio::time::Instant;
+
+const NAME: &str = "drive";
+
+#[tokio::test]
+async fn a_lab_behaves_as_a_cluster_does() {
+    let mut tell = |what: &str| println!("{what}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let programs = Programs::get().expect("the suite's programs");
+    let images = folder.path().join("images.toml");
+    programs
+        .write_images(&[], &images)
+        .expect("a table of images");
+    let lab = Lab {
+        name: &format!("{NAME}-{}", std::process::id()),
+        supervisor: Path::new(env!("CARGO_BIN_EXE_rauta-conformance")),
+        kubelet: Path::new(env!("CARGO_BIN_EXE_rauta-conformance-kubelet")),
+        gateway: None,
+    };
+    let cluster = Cluster::start(&lab, &images, &mut tell)
+        .await
+        .expect("a lab");
+    let outcome = match Stage::new(cluster.clone(), programs).await {
+        Ok(stage) => play(&stage).await,
+        Err(error) => Err(error),
+    };
+    let down = cluster.stop(&mut tell).await;
+    let failed = outcome.expect("the stage is set");
+    assert!(
+        failed.is_empty(),
+        "{} scenes failed:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
+    down.expect("the lab goes and leaves nothing");
+}
+
+/// Plays all scenes; what failed.
+async fn play(stage: &Stage) -> anyhow::Result<Vec<String>> {
+    let mut failed = Vec::new();
+    macro_rules! scene {
+        ($module:ident :: $name:ident) => {
+            scene(stage, stringify!($name), $module::$name(stage))
+        };
+    }
+    stage
+        .cluster
+        .install_api(&stage.programs, "standard")
+        .await
+        .context("the API's CRDs")?;
+    failed.extend(scene!(base::the_base_manifests_become_ready_and_answer).await);
+    let (a, b, c, d, e) = tokio::join!(
+        scene!(workloads::a_rolling_update_keeps_every_replica_available),
+        scene!(workloads::a_pod_that_is_not_ready_gets_no_traffic_and_is_not_restarted),
+        scene!(workloads::a_container_that_dies_is_restarted_with_back_off),
+        scene!(verbs::kubectl_shows_follows_and_deletes),
+        scene!(verbs::a_deleted_namespace_takes_everything_with_it),
+    );
+    failed.extend([a, b, c, d, e].into_iter().flatten());
+    failed.extend(scene!(nodes::a_drained_node_has_no_pods_until_it_is_uncordoned).await);
+    failed.extend(scene!(nodes::a_node_that_stops_renewing_loses_its_pods_and_comes_back).await);
+    Ok(failed)
+}
+
+/// Plays one scene and tells how long it took; what went wrong.
+async fn scene(
+    stage: &Stage,
+    name: &str,
+    scene: impl Future<Output = anyhow::Result<()>>,
+) -> Option<String> {
+    let begun = Instant::now();
+    let outcome = scene.await;
+    let seconds = begun.elapsed().as_secs_f64();
+    match outcome {
+        Ok(()) => {
+            println!("{name}: {seconds:.1} s");
+            None
+        }
+        Err(error) => {
+            println!("{name}: FAILED after {seconds:.1} s: {error:#}");
+            for line in ["get pods -A -o wide", "get nodes", "get events -A"] {
+                println!("{}", stage.kubectl(line).await.unwrap_or_default());
+            }
+            Some(format!("{name}: {error:#}"))
+        }
+    }
+}
