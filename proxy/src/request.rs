@@ -28,6 +28,7 @@ use rauta_routing::{
     Backend, BackendTarget, Listener, Matched, Port, RequestView, Rule, WeightedBackend,
 };
 use rauta_schemas::{BackendId, HttpVersion, ListenerId, Outcome};
+use std::pin::pin;
 use std::rc::Rc;
 
 /// A request's head as it came in, or what is wrong with it.
@@ -40,7 +41,7 @@ pub(crate) async fn handle(
     client: &mut Client,
     downstream: &mut Downstream,
     start: Now,
-    head: Head,
+    mut head: Head,
 ) {
     let routing = worker.routing();
     let place = head
@@ -56,11 +57,12 @@ pub(crate) async fn handle(
         worker,
         exchange: &exchange,
     };
-    let begun = match head {
+    let begun = match &mut head {
         Ok(request) => begin(&parties, client, downstream, request, place).await,
-        Err(fault) => Err(fault.into()),
+        Err(fault) => Err((*fault).into()),
     };
-    drop(routing);
+    // What the head holds of the client's read buffer is wanted whole again.
+    drop((head, routing));
     let result = match begun {
         Ok(begun) => complete(&parties, downstream, begun).await,
         Err(error) => Err(error),
@@ -73,7 +75,7 @@ async fn begin(
     parties: &Parties<'_>,
     client: &mut Client,
     downstream: &mut Downstream,
-    mut request: Request,
+    request: &mut Request,
     place: Option<Place<'_>>,
 ) -> Result<Begun, ProxyError> {
     let Parties { worker, exchange } = *parties;
@@ -88,12 +90,11 @@ async fn begin(
         worker.totals.refused_requests.add(1);
         return Err(ProxyError::Overload);
     }
-    let Matched { rule, prefix_len } =
-        route(place.listener, &request).ok_or(ProxyError::NoRoute)?;
+    let Matched { rule, prefix_len } = route(place.listener, request).ok_or(ProxyError::NoRoute)?;
     exchange.matched(rule);
 
-    let mut outgoing = outgoing(parties, client, (place.port, rule), &mut request)?;
-    let received = received(client, place.port, &request, prefix_len);
+    let mut outgoing = outgoing(parties, client, (place.port, rule), request)?;
+    let received = received(client, place.port, request, prefix_len);
     let mut later = Later::default();
     if let Some(answer) = filter::on_request(&rule.filters, &received, &mut outgoing, &mut later) {
         respond::answer(worker, downstream, exchange, answer)?;
@@ -112,14 +113,14 @@ async fn begin(
         place.routing,
         &later.mirrors,
         &outgoing,
-        client.ip(),
+        client.addresses.source,
     );
     let sending = Sending {
         worker,
         exchange,
         rule,
         backend,
-        client: client.ip(),
+        client: client.addresses.source,
     };
     let mut sent = upstream::send(&sending, downstream, &mut timers, &outgoing, copies).await?;
 
@@ -161,7 +162,7 @@ async fn complete(
                 upstream,
             };
             let moving = forward::bodies(worker, &mut sides, &mut sent.body);
-            timers.race(moving).await?;
+            timers.race(pin!(moving)).await?;
             sent.answered.upstream.release(worker);
             Ok(End::Completed)
         }

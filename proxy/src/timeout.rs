@@ -4,7 +4,7 @@
 use crate::error::ProxyError;
 use rauta_routing::Timeouts;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
@@ -37,18 +37,15 @@ impl Timers {
         self.request.is_some() || self.per_attempt.is_some()
     }
 
-    /// The future's result, or the limit that ran out first.
+    /// The future's result, or the limit that ran out first. The future is pinned by the caller:
+    /// handed over, it would be copied more than once.
     pub(crate) async fn race<T>(
         &mut self,
-        future: impl Future<Output = Result<T, ProxyError>>,
+        mut future: Pin<&mut impl Future<Output = Result<T, ProxyError>>>,
     ) -> Result<T, ProxyError> {
-        if !self.are_set() {
-            return future.await;
-        }
-        let mut future = pin!(future);
         poll_fn(|cx| match future.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(result),
-            Poll::Pending => self.poll_expired(cx).map(Err),
+            Poll::Pending if self.are_set() => self.poll_expired(cx).map(Err),
+            polled => polled,
         })
         .await
     }
@@ -71,6 +68,7 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
 
     #[tokio::test(start_paused = true)]
     async fn the_limit_that_runs_out_first_names_the_error() {
@@ -85,13 +83,13 @@ mod tests {
                 backend_request: attempt,
             });
             timers.begin_attempt();
-            let raced: Result<(), _> = timers.race(std::future::pending()).await;
+            let raced: Result<(), _> = timers.race(pin!(std::future::pending())).await;
             assert_eq!(raced, Err(error));
         }
         let mut timers = Timers::new(&Timeouts {
             request: Some(ms(1)),
             backend_request: None,
         });
-        assert_eq!(timers.race(async { Ok(1) }).await, Ok(1));
+        assert_eq!(timers.race(pin!(async { Ok(1) })).await, Ok(1));
     }
 }

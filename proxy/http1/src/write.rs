@@ -1,7 +1,7 @@
 //! Heads on their way out. Framing and connection fields are always RAUTA's own: whatever the
 //! header map says about them is left out.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{self, PathAndQuery};
 use http::{Method, StatusCode, Version};
@@ -46,25 +46,27 @@ pub fn write_request_head(
 ) {
     let method_name = method.as_str().as_bytes();
     let (target, authority) = (target.as_str().as_bytes(), authority.as_str().as_bytes());
-    out.reserve(HEAD_BYTES + method_name.len() + target.len() + authority.len() + size(headers));
-    out.put_slice(method_name);
-    out.put_u8(b' ');
-    out.put_slice(target);
-    out.put_slice(b" HTTP/1.1\r\nhost: ");
-    out.put_slice(authority);
-    out.put_slice(b"\r\n");
-    let options = put_fields(out, headers.iter().filter(|(name, _)| **name != HOST));
-    put_connection(out, options);
+    let line = method_name.len() + target.len() + authority.len();
+    let mut pen = Pen::new(out, HEAD_BYTES + line + size(headers.iter()));
+    pen.put(method_name);
+    pen.put(b" ");
+    pen.put(target);
+    pen.put(b" HTTP/1.1\r\nhost: ");
+    pen.put(authority);
+    pen.put(b"\r\n");
+    let options = put_fields(&mut pen, headers.iter().filter(|(name, _)| **name != HOST));
+    put_connection(&mut pen, options);
     match body {
         // RFC 9110 section 8.6: say 0 where the method would let a body be expected.
         BodyLength::Empty if [Method::POST, Method::PUT, Method::PATCH].contains(method) => {
-            put_length(out, 0);
+            put_length(&mut pen, 0);
         }
         BodyLength::Empty => {}
-        BodyLength::Length(length) => put_length(out, length),
-        BodyLength::Chunked | BodyLength::Unknown => out.put_slice(CHUNKED),
+        BodyLength::Length(length) => put_length(&mut pen, length),
+        BodyLength::Chunked | BodyLength::Unknown => pen.put(CHUNKED),
     }
-    out.put_slice(b"\r\n");
+    pen.put(b"\r\n");
+    pen.lift();
 }
 
 /// Appends a response head to `out`. `client` is the version of the request: it decides how
@@ -78,38 +80,66 @@ pub fn write_response_head(
     framing: Framing,
     keep_alive: bool,
 ) {
-    out.reserve(HEAD_BYTES + size(headers));
-    put_status_line(out, status);
-    let mut options = put_fields(out, headers.iter());
+    let mut pen = Pen::new(out, HEAD_BYTES + size(headers.iter()));
+    put_status_line(&mut pen, status);
+    let mut options = put_fields(&mut pen, headers.iter());
     // An interim response says nothing about the connection.
     if !status.is_informational() {
         options.close = !keep_alive || framing == Framing::UntilClose;
         options.keep_alive = !options.close && client == Version::HTTP_10;
     }
     options.te = false;
-    put_connection(out, options);
+    put_connection(&mut pen, options);
     let bodiless = status.is_informational()
         || status == StatusCode::NO_CONTENT
         || status == StatusCode::NOT_MODIFIED;
     match framing {
         Framing::Empty if bodiless => {}
-        Framing::Empty => put_length(out, 0),
-        Framing::Length(length) => put_length(out, length),
-        Framing::Chunked => out.put_slice(CHUNKED),
+        Framing::Empty => put_length(&mut pen, 0),
+        Framing::Length(length) => put_length(&mut pen, length),
+        Framing::Chunked => pen.put(CHUNKED),
         Framing::UntilClose => {}
     }
-    out.put_slice(b"\r\n");
+    pen.put(b"\r\n");
+    pen.lift();
 }
 
 /// Room for everything but method, target, host and fields.
 const HEAD_BYTES: usize = 192;
 const CHUNKED: &[u8] = b"transfer-encoding: chunked\r\n";
 
-fn size(headers: &Headers) -> usize {
-    headers
-        .iter()
+/// Bytes that the fields take, each with its colon and its line's end.
+pub(crate) fn size<'a>(fields: impl Iterator<Item = (&'a HeaderName, &'a [u8])>) -> usize {
+    fields
         .map(|(name, value)| name.as_str().len() + value.len() + 4)
         .sum()
+}
+
+/// Writes into room that was made beforehand: the room is looked at once, not with every piece.
+pub(crate) struct Pen<'a> {
+    out: &'a mut BytesMut,
+    at: usize,
+}
+
+impl<'a> Pen<'a> {
+    /// Sets the pen on the end of `out`, to write `room` bytes at most.
+    pub(crate) fn new(out: &'a mut BytesMut, room: usize) -> Self {
+        let at = out.len();
+        out.resize(at + room, 0);
+        Self { out, at }
+    }
+
+    /// Writes `bytes`.
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        let end = self.at + bytes.len();
+        self.out[self.at..end].copy_from_slice(bytes);
+        self.at = end;
+    }
+
+    /// Gives back the room that is left.
+    pub(crate) fn lift(self) {
+        self.out.truncate(self.at);
+    }
 }
 
 /// The options of the Connection field to write.
@@ -123,7 +153,7 @@ pub(crate) struct Options {
 
 /// Appends fields but for framing and connection; says which of them need a Connection option.
 pub(crate) fn put_fields<'a>(
-    out: &mut BytesMut,
+    pen: &mut Pen<'_>,
     fields: impl Iterator<Item = (&'a HeaderName, &'a [u8])>,
 ) -> Options {
     let mut options = Options::default();
@@ -133,15 +163,15 @@ pub(crate) fn put_fields<'a>(
         }
         options.te |= *name == TE;
         options.upgrade |= *name == UPGRADE;
-        out.put_slice(name.as_str().as_bytes());
-        out.put_slice(b": ");
-        out.put_slice(value);
-        out.put_slice(b"\r\n");
+        pen.put(name.as_str().as_bytes());
+        pen.put(b": ");
+        pen.put(value);
+        pen.put(b"\r\n");
     }
     options
 }
 
-fn put_connection(out: &mut BytesMut, options: Options) {
+fn put_connection(pen: &mut Pen<'_>, options: Options) {
     let Options {
         close,
         keep_alive,
@@ -159,20 +189,20 @@ fn put_connection(out: &mut BytesMut, options: Options) {
     ];
     let mut before: &[u8] = b"connection: ";
     for (_, option) in named.iter().filter(|(wanted, _)| *wanted) {
-        out.put_slice(before);
-        out.put_slice(option.as_bytes());
+        pen.put(before);
+        pen.put(option.as_bytes());
         before = b", ";
     }
-    out.put_slice(b"\r\n");
+    pen.put(b"\r\n");
 }
 
-fn put_length(out: &mut BytesMut, length: u64) {
-    out.put_slice(b"content-length: ");
-    out.put_slice(itoa::Buffer::new().format(length).as_bytes());
-    out.put_slice(b"\r\n");
+fn put_length(pen: &mut Pen<'_>, length: u64) {
+    pen.put(b"content-length: ");
+    pen.put(itoa::Buffer::new().format(length).as_bytes());
+    pen.put(b"\r\n");
 }
 
-fn put_status_line(out: &mut BytesMut, status: StatusCode) {
+fn put_status_line(pen: &mut Pen<'_>, status: StatusCode) {
     let prebuilt: &[u8] = match status {
         StatusCode::OK => b"HTTP/1.1 200 OK\r\n",
         StatusCode::NO_CONTENT => b"HTTP/1.1 204 No Content\r\n",
@@ -180,15 +210,15 @@ fn put_status_line(out: &mut BytesMut, status: StatusCode) {
         StatusCode::NOT_MODIFIED => b"HTTP/1.1 304 Not Modified\r\n",
         StatusCode::NOT_FOUND => b"HTTP/1.1 404 Not Found\r\n",
         _ => {
-            out.put_slice(b"HTTP/1.1 ");
-            out.put_slice(status.as_str().as_bytes());
-            out.put_u8(b' ');
-            out.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-            out.put_slice(b"\r\n");
+            pen.put(b"HTTP/1.1 ");
+            pen.put(status.as_str().as_bytes());
+            pen.put(b" ");
+            pen.put(status.canonical_reason().unwrap_or_default().as_bytes());
+            pen.put(b"\r\n");
             return;
         }
     };
-    out.put_slice(prebuilt);
+    pen.put(prebuilt);
 }
 
 #[cfg(test)]

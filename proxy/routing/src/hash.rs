@@ -59,9 +59,9 @@ impl Hasher for FastHasher {
     }
 }
 
-/// Builds [`IdHasher`]s.
+/// Builds [`IdHasher`]s: for maps keyed by one of the ids.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct IdHash;
+pub struct IdHash;
 
 impl BuildHasher for IdHash {
     type Hasher = IdHasher;
@@ -72,7 +72,8 @@ impl BuildHasher for IdHash {
 }
 
 /// Hashes an id by one multiplication: the map looks at the top bits, too.
-pub(crate) struct IdHasher(u64);
+#[derive(Clone, Copy, Debug)]
+pub struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn write(&mut self, bytes: &[u8]) {

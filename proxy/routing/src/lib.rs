@@ -30,7 +30,7 @@ pub use balancer::{Balancer, EndpointChoice};
 pub use filter::{
     Cors, CorsOrigin, CorsOrigins, Filter, HeaderEdit, Mirror, PathRewrite, Redirect, Rewrite,
 };
-pub use hash::{FastHash, client_ip_hash};
+pub use hash::{FastHash, IdHash, client_ip_hash};
 pub use hostname::{Hostname, request_host};
 pub use maglev::Maglev;
 pub use matches::{

@@ -1,6 +1,6 @@
 //! The snapshot: everything a worker needs to serve, immutable and swapped whole.
 
-use crate::{Backend, Hostname, Match, Port, RouteTable, Rule};
+use crate::{Backend, Hostname, IdHash, Match, Port, RouteTable, Rule};
 use rauta_schemas::{BackendId, ListenerId, ListenerName, Named, RuleId};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -15,7 +15,7 @@ pub struct Snapshot {
     /// What is bound, ordered by address.
     pub ports: Vec<Arc<Port>>,
     /// Every backend that a rule or mirror names, by id.
-    pub backends: Arc<HashMap<BackendId, Arc<Backend>>>,
+    pub backends: Arc<HashMap<BackendId, Arc<Backend>, IdHash>>,
 }
 
 impl Snapshot {

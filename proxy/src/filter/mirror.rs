@@ -10,12 +10,11 @@ use crate::worker::{Routing, Worker};
 use http::header::{EXPECT, UPGRADE};
 use rauta_http1::BodyLength;
 use rauta_routing::{Affinity, Backend, EndpointChoice, Mirror, client_ip_hash};
-use rauta_schemas::BackendId;
+use rauta_schemas::{Address, BackendId};
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -30,7 +29,7 @@ pub(crate) fn start(
     routing: &Routing,
     mirrors: &[&Mirror],
     request: &Outgoing,
-    client: IpAddr,
+    client: Address,
 ) -> Copies {
     let mut copies = Copies::new();
     for mirror in mirrors {
@@ -160,7 +159,7 @@ struct Task {
     worker: Rc<Worker>,
     backend: Arc<Backend>,
     queue: Rc<Queue>,
-    client: IpAddr,
+    client: Address,
 }
 
 impl Task {
@@ -186,7 +185,7 @@ impl Task {
         let random = worker.random.borrow_mut().u64(..);
         let client_ip_hash = match self.backend.affinity {
             Affinity::None => 0,
-            Affinity::ClientIp => client_ip_hash(self.client),
+            Affinity::ClientIp => client_ip_hash(self.client.ip()),
         };
         let random = [random, random.rotate_left(32)];
         let choice = EndpointChoice {
@@ -201,7 +200,10 @@ impl Task {
             .pick_endpoint(&self.backend, &choice)
             .cloned();
         let endpoint = picked.ok_or(Lost)?;
-        let mut upstream = upstream::acquire(worker, &watched, &self.backend, &endpoint).await?;
+        let mut upstream = match upstream::at_hand(worker, &self.backend, &endpoint) {
+            Some(upstream) => upstream,
+            None => upstream::acquire(worker, &watched, &self.backend, &endpoint).await?,
+        };
         upstream.start(worker, request);
         watched.arm(worker.deadline(worker.config.limits.response_head));
         let (mut is_passed, mut has_head) = (false, false);

@@ -1,7 +1,7 @@
 //! One attempt after the other, until a response's head is there or the failure stands: choose an
 //! endpoint, take or make a connection, send the request.
 
-use super::connect::acquire;
+use super::connect::{acquire, at_hand};
 use super::{Outgoing, Response, Upstream};
 use crate::connection::Downstream;
 use crate::error::ProxyError;
@@ -14,11 +14,11 @@ use crate::timeout::Timers;
 use crate::worker::Worker;
 use rauta_core::clock;
 use rauta_routing::{Affinity, Backend, Endpoint, EndpointChoice, Rule, client_ip_hash};
-use rauta_schemas::{AttemptOutcome, EndpointId, RouteKind};
+use rauta_schemas::{Address, AttemptOutcome, EndpointId, RouteKind};
 use smallvec::SmallVec;
-use std::borrow::Cow;
-use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A request that reached a backend, which has answered.
 pub(crate) struct Sent {
@@ -42,7 +42,7 @@ pub(crate) struct Sending<'a> {
     pub(crate) exchange: &'a Exchange,
     pub(crate) rule: &'a Rule,
     pub(crate) backend: &'a Backend,
-    pub(crate) client: IpAddr,
+    pub(crate) client: Address,
 }
 
 /// An open request at an endpoint, as the balancer counts it.
@@ -77,7 +77,7 @@ pub(crate) async fn send(
 ) -> Result<Sent, ProxyError> {
     let worker = sending.worker;
     let retry = sending.rule.retry.as_ref();
-    let mut outgoing = Cow::Borrowed(request);
+    let mut again: Option<Box<Outgoing>> = None;
     let mut body = RequestBody::new(retry.map(|_| worker.config.limits.replay_bytes), copies);
     let mut tried: SmallVec<[EndpointId; 4]> = SmallVec::new();
     let mut made = 0;
@@ -88,8 +88,9 @@ pub(crate) async fn send(
         let began_ns = clock::monotonic_ns();
         sending.exchange.chose_endpoint(endpoint, began_ns);
         timers.begin_attempt();
+        let outgoing = again.as_deref().unwrap_or(request);
         let to = (endpoint, &mut body, began_ns);
-        let result = attempt(sending, downstream, timers, &outgoing, to).await;
+        let result = attempt(sending, downstream, timers, outgoing, to).await;
         let attempts = Attempts {
             retry,
             method: &request.method,
@@ -123,7 +124,8 @@ pub(crate) async fn send(
         drop(result);
         worker.totals.retries.add(1);
         body.rewind();
-        fields::set_attempt(&mut outgoing.to_mut().headers, sending.exchange, made);
+        let outgoing = again.get_or_insert_with(|| Box::new(request.clone()));
+        fields::set_attempt(&mut outgoing.headers, sending.exchange, made);
         if next == Next::Replay {
             // Its other unused connections are as old: most likely as dead.
             worker.pool.forget(endpoint.address);
@@ -132,14 +134,18 @@ pub(crate) async fn send(
         tried.push(endpoint.id());
         let random = worker.random.borrow_mut().f64();
         if let Some(backoff) = attempts.backoff(random) {
-            let waiting = tokio::time::sleep(backoff);
-            let waiting = async {
-                waiting.await;
-                Ok(())
-            };
-            timers.race(waiting).await?;
+            pause(timers, backoff).await?;
         }
     }
+}
+
+/// Waits before the next attempt, within the request's limits.
+async fn pause(timers: &mut Timers, backoff: Duration) -> Result<(), ProxyError> {
+    let waiting = async {
+        tokio::time::sleep(backoff).await;
+        Ok(())
+    };
+    timers.race(pin!(waiting)).await
 }
 
 /// The endpoint for the next attempt, one that was not tried if there is one.
@@ -151,7 +157,7 @@ fn choose<'a>(sending: &Sending<'a>, tried: &[EndpointId]) -> Result<&'a Endpoin
     };
     let client_ip_hash = match sending.backend.affinity {
         Affinity::None => 0,
-        Affinity::ClientIp => client_ip_hash(sending.client),
+        Affinity::ClientIp => client_ip_hash(sending.client.ip()),
     };
     let choice = EndpointChoice {
         client_ip_hash,
@@ -179,14 +185,17 @@ async fn attempt(
         worker, exchange, ..
     } = sending;
     let open = Open::new(worker, endpoint.id());
-    let watched = Rc::clone(downstream.watched());
-    let connecting = acquire(worker, &watched, sending.backend, endpoint);
-    let mut upstream = timers.race(connecting).await?;
-    upstream.start(worker, request);
-    let connected_ns = match upstream.was_at_hand() {
-        true => began_ns,
-        false => clock::monotonic_ns(),
+    let (mut upstream, connected_ns) = match at_hand(worker, sending.backend, endpoint) {
+        Some(upstream) => (upstream, began_ns),
+        None => {
+            let watched = Rc::clone(downstream.watched());
+            // Boxed, so that requests which find a connection do not carry a handshake's state.
+            let mut connecting = Box::pin(acquire(worker, &watched, sending.backend, endpoint));
+            let upstream = timers.race(connecting.as_mut()).await?;
+            (upstream, clock::monotonic_ns())
+        }
     };
+    upstream.start(worker, request);
     exchange.connected(&upstream, connected_ns);
     // Streams that the client feeds, and rules with limits of their own, know better.
     let is_patient = sending.rule.kind == RouteKind::Grpc || timers.are_set();
@@ -196,7 +205,7 @@ async fn attempt(
         upstream: &mut upstream,
     };
     let answering = forward::head(worker, &mut sides, body, is_patient, request.is_upgrade);
-    let response = timers.race(answering).await?;
+    let response = timers.race(pin!(answering)).await?;
     let first_byte_ns = exchange.reached(Step::FirstByte);
     Ok(Answered {
         upstream,

@@ -17,7 +17,18 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 
-/// A connection to `endpoint`: one that is there and sound, or a new one.
+/// An unused connection to `endpoint` that is sound, where one is at hand.
+pub(crate) fn at_hand(worker: &Worker, backend: &Backend, endpoint: &Endpoint) -> Option<Upstream> {
+    if backend.protocol == BackendProtocol::Http2 {
+        // Only its own pool knows whether a connection takes another stream.
+        return None;
+    }
+    let connection = worker.pool.take(&Key::new(backend, endpoint))?;
+    worker.totals.upstream_reused.add(1);
+    Some(Upstream::Http1(connection))
+}
+
+/// A connection to `endpoint` where none is at hand: a stream of one that is shared, or a new one.
 pub(crate) async fn acquire(
     worker: &Rc<Worker>,
     watched: &Watched,
@@ -28,16 +39,10 @@ pub(crate) async fn acquire(
         let http2 = http2::acquire(worker, watched, backend, endpoint).await?;
         return Ok(Upstream::Http2(Box::new(http2)));
     }
-    let key = Key::new(backend, endpoint);
-    if let Some(connection) = worker.pool.take(&key) {
-        worker.totals.upstream_reused.add(1);
-        return Ok(Upstream::Http1(connection));
-    }
-    // Boxed, so that requests which find a connection do not carry a handshake's state.
-    let stream = Box::pin(dial(worker, watched, backend, endpoint)).await?;
+    let stream = dial(worker, watched, backend, endpoint).await?;
     worker.totals.upstream_connected.add(1);
     let local = stream.tcp().local_addr().ok();
-    let http1 = Http1::new(key, stream, local);
+    let http1 = Http1::new(Key::new(backend, endpoint), stream, local);
     Ok(Upstream::Http1(Box::new(http1)))
 }
 

@@ -8,7 +8,7 @@ mod http2; // HTTP/2 streams toward the backend
 mod pool; // unused HTTP/1 connections
 
 pub(crate) use attempt::{Sending, Sent, send};
-pub(crate) use connect::acquire;
+pub(crate) use connect::{acquire, at_hand};
 pub(crate) use http1::Http1;
 pub(crate) use http2::{Connections, Http2};
 pub(crate) use pool::Pool;
@@ -58,15 +58,6 @@ impl Upstream {
         match self {
             Self::Http1(_) => HttpVersion::Http11,
             Self::Http2(_) => HttpVersion::Http2,
-        }
-    }
-
-    /// Was it there without waiting?
-    pub(crate) fn was_at_hand(&self) -> bool {
-        match self {
-            Self::Http1(http1) => http1.is_reused(),
-            // A stream may have to wait for others to end.
-            Self::Http2(_) => false,
         }
     }
 

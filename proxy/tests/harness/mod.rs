@@ -152,7 +152,7 @@ pub fn config() -> Config {
 }
 
 pub fn snapshot(names: &Names, address: SocketAddr, routes: Vec<Route>) -> Arc<Snapshot> {
-    let mut backends = HashMap::new();
+    let mut backends = HashMap::default();
     let mut rules = Vec::new();
     for (at, route) in routes.into_iter().enumerate() {
         let mut route = route;

@@ -4,7 +4,7 @@ use super::routes::{Routes, Surroundings};
 use super::work::{Unit, Work};
 use crate::index::Lookup;
 use crate::translate::{BackendKey, BackendPlan, plan_backend};
-use rauta_routing::Backend;
+use rauta_routing::{Backend, IdHash};
 use rauta_schemas::BackendId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(super) struct Backends {
     built: BTreeMap<BackendKey, (BackendPlan, Arc<Backend>)>,
-    table: Arc<HashMap<BackendId, Arc<Backend>>>,
+    table: Arc<HashMap<BackendId, Arc<Backend>, IdHash>>,
     changed: bool,
 }
 
@@ -63,7 +63,7 @@ impl Backends {
         self.changed
     }
 
-    pub(super) fn table(&self) -> Arc<HashMap<BackendId, Arc<Backend>>> {
+    pub(super) fn table(&self) -> Arc<HashMap<BackendId, Arc<Backend>, IdHash>> {
         self.table.clone()
     }
 }

@@ -4,6 +4,7 @@ use bytes::{BufMut, BytesMut};
 use http::header::HeaderMap;
 
 use super::BodyLength;
+use crate::write::{Pen, put_fields, size};
 use crate::{EncodeError, Framing};
 
 /// Frames one body. Small data goes through [`BodyEncoder::encode`]; for large data
@@ -120,9 +121,14 @@ impl BodyEncoder {
             Mode::Chunked => {
                 out.put_slice(b"0\r\n");
                 if let Some(trailers) = trailers {
-                    let fields = trailers.iter();
-                    let fields = fields.map(|(name, value)| (name, value.as_bytes()));
-                    crate::write::put_fields(out, fields);
+                    let fields = || {
+                        trailers
+                            .iter()
+                            .map(|(name, value)| (name, value.as_bytes()))
+                    };
+                    let mut pen = Pen::new(out, size(fields()));
+                    put_fields(&mut pen, fields());
+                    pen.lift();
                 }
                 out.put_slice(b"\r\n");
                 Ok(())
