@@ -161,3 +161,28 @@ fn every_anomaly_says_what_is_normal_and_how_that_is_known() {
         assert!(!found.event.samples.is_empty());
     }
 }
+
+/// As in `rauta demo`: slots of two seconds, ten seconds to learn, 60 requests a second.
+fn demo(faulty: Exchange) -> (u64, Stage) {
+    let config = Config::with_slot(std::time::Duration::from_secs(2));
+    let mut stage = Stage::new(&config, &[1]);
+    stage.play(10, 60, |n| Exchange::get(0, 15_000 + n * 7_919 % 10_000));
+    assert_eq!(stage.found.len(), 0);
+    let start_ns = stage.now_ns();
+    stage.play(3, 60, |_| faulty);
+    (start_ns, stage)
+}
+
+#[test]
+fn the_demos_slow_and_hanging_origins_are_found_with_half_a_second_to_spare() {
+    // From the first slow answer.
+    let (start_ns, stage) = demo(Exchange::get(0, 250_000));
+    let found = &stage.found(SlowResponse, Firing)[0];
+    assert!(found.at_ns - start_ns - 250 * MS <= 500 * MS);
+    assert!(found.event.subject.endpoint.is_some());
+    // From the moment when three requests are overdue, at 50 ms of age.
+    let (start_ns, stage) = demo(Exchange::get(0, 3_600_000_000));
+    let found = &stage.found(SlowResponse, Firing)[0];
+    assert!(found.at_ns - start_ns - 83 * MS <= 500 * MS);
+    assert!(found.event.is_hang() && found.event.subject.endpoint.is_some());
+}
