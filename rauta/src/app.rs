@@ -4,6 +4,7 @@
 //! files ─► routing (controller) ─Snapshot─► proxy ─events─► bus ─► pipeline thread
 //!                                                 ├─ metrics ─► admin /metrics
 //!                                                 ├─ detection ─anomalies─► admin /events, log
+//!                                                 │               └─► spool ─► NATS, OTLP
 //!                                                 ├─ queue ─► access log
 //!                                                 └─ chosen exchanges ─► OTLP
 //! ```
@@ -11,7 +12,9 @@
 use crate::admin::{Admin, Recent, State};
 use crate::config::Config;
 use crate::log::LogLevel;
-use crate::outputs::{AccessLogThread, AnomalyThread, OtlpThread, per_million};
+use crate::outputs::{
+    AccessLogThread, AnomalySpool, AnomalyThread, NatsThread, OtlpThread, SpoolThread, per_million,
+};
 use crate::routing::Routing;
 use crate::{samples, view};
 use anyhow::Context;
@@ -43,7 +46,9 @@ pub(crate) struct App {
     pipeline: PipelineThread,
     access_log: Option<AccessLogThread>,
     anomalies: AnomalyThread,
+    spool: SpoolThread,
     otlp: Option<OtlpThread>,
+    nats: Option<NatsThread>,
 }
 
 impl App {
@@ -89,7 +94,11 @@ impl App {
             Arc::clone(&recent),
             &page,
         )?;
-        let otlp = OtlpThread::start(&config, &mut pipeline, &bus, &names, &page)?;
+        let mut spool = AnomalySpool::open(&config, &page)?;
+        let logs = spool.logs.take();
+        let otlp = OtlpThread::start(&config, &mut pipeline, logs, &names, &page)?;
+        let nats = NatsThread::start(&config, &mut spool, &page)?;
+        let spool = spool.start(&bus)?;
         let pipeline = PipelineThread::start(pipeline)?;
 
         // Then the data plane, and last what gives it routes.
@@ -124,7 +133,9 @@ impl App {
             pipeline,
             access_log,
             anomalies,
+            spool,
             otlp,
+            nats,
         })
     }
 
@@ -169,8 +180,12 @@ impl App {
         let stats = self.bus.stats();
         drop(self.bus);
         self.anomalies.stop()?;
+        self.spool.stop()?;
         if let Some(otlp) = self.otlp {
             otlp.stop()?;
+        }
+        if let Some(nats) = self.nats {
+            nats.stop().await?;
         }
         drop(self.admin);
         drop(unready);

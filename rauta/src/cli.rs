@@ -90,6 +90,12 @@ pub(crate) struct RunArgs {
     /// Send traces, metrics and anomalies to this collector: http://HOST:4317 (gRPC) or :4318 (HTTP).
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub(crate) otlp: Option<String>,
+    /// Send anomalies to NATS: nats://HOST:PORT, several with commas between.
+    #[arg(long, value_name = "URL")]
+    pub(crate) nats: Option<String>,
+    /// Keep anomalies that sinks have not delivered in this folder.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) spool: Option<String>,
     /// The least severe log lines: error, warn, info, debug, trace, or a filter as RUST_LOG's.
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
@@ -97,6 +103,9 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
+    /// Send anomalies to NATS as well; makes the stream for them if there is none.
+    #[arg(long, value_name = "URL")]
+    pub(crate) nats: Option<String>,
     /// How long traffic runs.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(15..=600))]
     pub(crate) seconds: u64,

@@ -95,6 +95,8 @@ fn flags(arguments: RunArgs) -> Vec<(&'static str, &'static str, Value)> {
         text("access_log.path", "--access-log", arguments.access_log),
         text("anomaly_log.path", "--anomaly-log", arguments.anomaly_log),
         text("otlp.endpoint", "--otlp", arguments.otlp),
+        text("nats.url", "--nats", arguments.nats),
+        text("spool.directory", "--spool", arguments.spool),
         text("log_level", "--log-level", arguments.log_level),
     ]
     .into_iter()

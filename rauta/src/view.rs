@@ -7,6 +7,7 @@ use crate::routing::RoutingView;
 use crate::version::VERSION;
 use rauta_routing::{Listener, Snapshot};
 use rauta_schemas::{ObserverEvent, Producer};
+use rauta_sinks::nats::{Auth, Encoding, NatsConfig, SubjectTemplate};
 use rauta_sinks::otlp::Signal;
 use serde_json::{Value, json};
 
@@ -48,6 +49,8 @@ pub(crate) fn config(config: &Config) -> Value {
         "detection": { "cluster": config.producer.cluster, "baseline_file": config.detection.state_file },
         "access_log": config.access_log.as_ref().map(|log| json!({ "path": log.path, "sample": log.sample })),
         "anomaly_log": config.anomaly_log,
+        "spool": { "directory": config.spool.directory, "bytes_max": config.spool.bytes_max },
+        "nats": config.nats.as_ref().map(nats),
         "otlp": config.otlp.as_ref().map(|otlp| exported(&otlp.sink)),
         "drain": {
             "pre_stop_wait_ms": config.pre_stop_wait.as_millis() as u64,
@@ -69,6 +72,36 @@ fn exported(config: &rauta_sinks::otlp::Config) -> Value {
         Some((signal.label().to_owned(), shown))
     });
     Value::Object(signals.collect())
+}
+
+/// How NATS is reached; no secret is shown.
+fn nats(nats: &NatsConfig) -> Value {
+    let auth = match &nats.auth {
+        Auth::None => json!(null),
+        Auth::Token(_) => json!({ "token": "REDACTED" }),
+        Auth::User(user, _) => json!({ "user": user, "password": "REDACTED" }),
+        Auth::Credentials(path) => json!({ "credentials_file": path }),
+    };
+    let subject = |template: &Option<SubjectTemplate>| {
+        let text = template.as_ref().map(SubjectTemplate::as_str);
+        text.map(str::to_owned)
+    };
+    json!({
+        "servers": nats.servers,
+        "auth": auth,
+        "tls": {
+            "is_required": nats.tls.is_required,
+            "authorities": nats.tls.authorities,
+            "certificate": nats.tls.certificate.as_ref().map(|(certificate, _)| certificate),
+        },
+        "core_subject": subject(&nats.core_subject),
+        "subject": subject(&nats.subject),
+        "encoding": match nats.encoding {
+            Encoding::Json => "json",
+            Encoding::MessagePack => "msgpack",
+        },
+        "stream": { "name": nats.stream.name, "create": nats.stream.create },
+    })
 }
 
 /// Ports, listeners and routes as every worker serves them, with each object's conditions.

@@ -7,6 +7,7 @@
 
 mod conventions; // names that several sinks take from OpenTelemetry
 pub mod jsonl; // a line of JSON per anomaly, a line per exchange
+pub mod nats; // anomalies to NATS, core and JetStream
 pub mod otlp; // traces, metrics and logs to a collector
 pub mod prometheus; // metrics for a scrape
 pub mod spool; // anomalies on disk until every sink has delivered them

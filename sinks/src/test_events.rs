@@ -3,8 +3,8 @@
 use rauta_schemas::{
     Address, AnomalyKind, AttemptOutcome, BackendName, ConnectionId, ExchangeId, FourTuple,
     HttpDetail, HttpMethod, HttpRequestEvent, HttpResponseEvent, HttpVersion, Identity, InlineText,
-    ListenerId, Observed, ObserverEvent, Outcome, Phase, Reason, Severity, Side, Source, Subject,
-    Timings, TraceContext, Ulid, Unit,
+    ListenerId, Observed, ObserverEvent, Outcome, Phase, Reason, SampleExchange, Severity, Side,
+    Source, Subject, Timings, TraceContext, Ulid, Unit,
 };
 use std::sync::Arc;
 
@@ -109,4 +109,31 @@ pub(crate) fn anomaly(number: u64) -> Arc<ObserverEvent> {
         },
         samples: Vec::new(),
     })
+}
+
+/// An exchange that shows an anomaly.
+pub(crate) fn sample() -> SampleExchange {
+    SampleExchange {
+        exchange: exchange(1),
+        wall_ns: 1,
+        path: "/cart/17".to_owned(),
+        status: 503,
+        grpc_status: None,
+        duration_ns: 2_000_000,
+        timings: Timings::NONE,
+        outcome: Some(Outcome::Completed),
+        side: Side::Backend,
+        reason: Reason::None,
+        attempts_count: 1,
+        attempts: [AttemptOutcome::Responded, AttemptOutcome::None],
+        trace: TraceContext {
+            trace_id: [1; 16],
+            span_id: [2; 8],
+            parent_id: [0; 8],
+            flags: 1,
+        },
+        endpoint: "10.0.0.2:8080".to_owned(),
+        downstream: FourTuple::default(),
+        upstream: FourTuple::default(),
+    }
 }

@@ -7,6 +7,7 @@
 
 mod duration;
 mod layers;
+mod nats;
 mod otel;
 mod otlp;
 mod raw;

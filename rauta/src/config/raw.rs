@@ -1,5 +1,6 @@
 //! What the user may write. Every field is optional; its doc comment becomes the reference page.
 
+use super::nats::{RawNats, RawSpool};
 use super::otlp::RawOtlp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,10 @@ pub(crate) struct RawConfig {
     pub(crate) anomaly_log: Option<RawAnomalyLog>,
     /// Telemetry by OTLP: traces, metrics, and a log record per anomaly.
     pub(crate) otlp: Option<RawOtlp>,
+    /// What keeps anomalies until their sinks have delivered them.
+    pub(crate) spool: Option<RawSpool>,
+    /// Anomalies to NATS.
+    pub(crate) nats: Option<RawNats>,
     /// Ending in good order.
     pub(crate) drain: Option<RawDrain>,
 }

@@ -6,6 +6,8 @@ use super::raw::{RawAccessLog, RawConfig, RawDetection, RawDrain, RawProxy};
 use super::{RawConfig as Raw, duration};
 use ipnet::{IpNet, Ipv4Net};
 use rauta_schemas::Producer;
+use rauta_sinks::nats::NatsConfig;
+use rauta_sinks::spool::SpoolConfig;
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -72,6 +74,10 @@ pub(crate) struct Config {
     pub(crate) anomaly_log: Option<String>,
     /// Telemetry to a collector.
     pub(crate) otlp: Option<Otlp>,
+    /// What keeps anomalies until their sinks have delivered them.
+    pub(crate) spool: SpoolConfig,
+    /// Anomalies to NATS.
+    pub(crate) nats: Option<NatsConfig>,
     /// `/readyz` answers 503 for this long before draining.
     pub(crate) pre_stop_wait: Duration,
     /// All of draining takes at most this long.
@@ -95,7 +101,7 @@ impl Config {
 }
 
 /// Collects mistakes while defaults stand in for what is wrong.
-struct Check<'a> {
+pub(super) struct Check<'a> {
     origins: &'a Origins,
     mistakes: Vec<Mistake>,
 }
@@ -129,6 +135,8 @@ impl Check<'_> {
             access_log,
             anomaly_log: raw.anomaly_log.and_then(|log| log.path),
             otlp,
+            spool: self.spool(raw.spool.unwrap_or_default()),
+            nats: raw.nats.and_then(|raw| self.nats(raw)),
             pre_stop_wait,
             drain_deadline,
         }
@@ -359,7 +367,7 @@ impl Check<'_> {
         })
     }
 
-    fn timeout(&mut self, field: &str, text: Option<String>, into: &mut Duration) {
+    pub(super) fn timeout(&mut self, field: &str, text: Option<String>, into: &mut Duration) {
         self.duration(field, text, into);
         if into.is_zero() {
             self.mistake(field, "must be longer than 0s");
@@ -374,7 +382,7 @@ impl Check<'_> {
         }
     }
 
-    fn mistake(&mut self, field: &str, text: &str) {
+    pub(super) fn mistake(&mut self, field: &str, text: &str) {
         self.mistakes.push(Mistake {
             field: field.to_owned(),
             origin: self.origins.of(field).to_owned(),

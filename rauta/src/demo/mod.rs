@@ -172,6 +172,10 @@ fn config(folder: &std::path::Path, arguments: &DemoArgs) -> anyhow::Result<Conf
         layers.flag("otlp.metrics_interval", "demo", "1s".into());
         layers.flag("otlp.sample", "demo", 1.0.into());
     }
+    if let Some(url) = &arguments.nats {
+        layers.flag("nats.url", "--nats", url.as_str().into());
+        layers.flag("nats.stream_create", "demo", true.into());
+    }
     let (raw, origins, mistakes) = layers.read();
     if let Some(mistake) = mistakes.first() {
         bail!("demo configuration: {mistake}");

@@ -2,11 +2,15 @@
 
 mod access_log; // a line per exchange
 mod anomalies; // the log, the admin server, a line per anomaly
+mod nats; // anomalies to NATS
 mod otlp; // traces, metrics and logs to a collector
+mod spool; // anomalies until their sinks have delivered them
 
 pub(crate) use access_log::{AccessLogThread, per_million};
 pub(crate) use anomalies::AnomalyThread;
+pub(crate) use nats::NatsThread;
 pub(crate) use otlp::OtlpThread;
+pub(crate) use spool::{AnomalySpool, SpoolThread};
 
 use rauta_sinks::jsonl::Lines;
 use rauta_sinks::prometheus::{Page, Sample};

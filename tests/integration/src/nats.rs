@@ -2,10 +2,11 @@
 
 use crate::beside::{Beside, free_address};
 use crate::module::nats_server;
-use std::io::Read;
+use anyhow::{Context, ensure};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -15,11 +16,23 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A NATS server; killed when dropped, and its folder removed.
 #[derive(Debug)]
 pub struct NatsServer {
+    running: Option<Beside>,
+    /// Keeps the mount namespace in which the store is a disk of its own.
+    disk: Option<Disk>,
     folder: TempDir,
     address: SocketAddr,
-    /// What stands before the program and its arguments, such as `unshare`.
-    before: Vec<String>,
-    running: Option<Beside>,
+}
+
+/// A process in a mount namespace with a small disk in it; killed when dropped, which takes the
+/// disk away.
+#[derive(Debug)]
+struct Disk(Child);
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
 }
 
 impl NatsServer {
@@ -29,22 +42,26 @@ impl NatsServer {
     /// # Errors
     /// With what it said, where it does not come up.
     pub fn start(settings: &str) -> anyhow::Result<Self> {
-        Self::start_within(&[], settings)
+        Self::start_on(None, settings)
     }
 
-    /// The same, started by another program, which ends by executing its arguments.
+    /// The same with streams on a disk of so many MiB, in a mount namespace of its own: needs root.
     ///
     /// # Errors
-    /// With what it said, where it does not come up.
-    pub fn start_within(before: &[&str], settings: &str) -> anyhow::Result<Self> {
-        let address = free_address()?;
+    /// With what is missing, or what it said, where it does not come up.
+    pub fn start_on_disk(mebibytes: u32, settings: &str) -> anyhow::Result<Self> {
+        Self::start_on(Some(mebibytes), settings)
+    }
+
+    fn start_on(mebibytes: Option<u32>, settings: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        std::fs::create_dir(folder.path().join("jetstream"))?;
+        let store = folder.path().join("jetstream");
+        std::fs::create_dir(&store)?;
         let mut server = Self {
             folder,
-            address,
-            before: before.iter().map(ToString::to_string).collect(),
+            address: free_address()?,
             running: None,
+            disk: mebibytes.map(|size| mount(&store, size)).transpose()?,
         };
         server.configure(settings)?;
         server.restart()?;
@@ -84,6 +101,37 @@ impl NatsServer {
         self.folder.path()
     }
 
+    /// Leaves no room on its disk.
+    ///
+    /// # Errors
+    /// Where it has no disk of its own.
+    pub fn fill_disk(&self) -> anyhow::Result<()> {
+        let mut ballast = std::fs::File::create(self.ballast()?)?;
+        let block = [1; 4096];
+        loop {
+            match ballast.write_all(&block) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Gives the room back. The server notices at its next start.
+    ///
+    /// # Errors
+    /// Where it was not taken.
+    pub fn free_disk(&self) -> anyhow::Result<()> {
+        Ok(std::fs::remove_file(self.ballast()?)?)
+    }
+
+    fn ballast(&self) -> anyhow::Result<PathBuf> {
+        let disk = self.disk.as_ref().context("a disk of its own")?;
+        let store = self.store();
+        let inside = store.strip_prefix("/")?.join("ballast");
+        Ok(Path::new(&format!("/proc/{}/root", disk.0.id())).join(inside))
+    }
+
     /// The process id, while it runs.
     pub fn id(&self) -> Option<u32> {
         self.running.as_ref().map(Beside::id)
@@ -101,11 +149,11 @@ impl NatsServer {
     pub fn restart(&mut self) -> anyhow::Result<()> {
         self.kill();
         let program = nats_server()?.join("nats-server");
-        let mut words = self.before.iter().map(String::as_str);
-        let mut command = match words.next() {
-            Some(first) => {
-                let mut command = Command::new(first);
-                command.args(words).arg(program);
+        let mut command = match &self.disk {
+            Some(disk) => {
+                let mut command = Command::new("nsenter");
+                let namespace = format!("--mount=/proc/{}/ns/mnt", disk.0.id());
+                command.args([namespace.as_str(), "--"]).arg(program);
                 command
             }
             None => Command::new(program),
@@ -117,6 +165,36 @@ impl NatsServer {
         })?;
         greet(self.address)
     }
+}
+
+/// A process that keeps a mount namespace with a disk at `place`.
+fn mount(place: &Path, mebibytes: u32) -> anyhow::Result<Disk> {
+    let script = "mount -t tmpfs -o size=\"$1\" rauta-test \"$2\" && echo mounted && exec cat";
+    let mut child = Command::new("unshare")
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            script,
+            "sh",
+        ])
+        .arg(format!("{mebibytes}m"))
+        .arg(place)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("unshare cannot be started (Debian: util-linux)")?;
+    let said = child.stdout.take().context("its stdout was asked for")?;
+    let disk = Disk(child);
+    let mut line = String::new();
+    BufReader::new(said).read_line(&mut line)?;
+    ensure!(
+        line == "mounted\n",
+        "a disk of its own needs root: mount said nothing good"
+    );
+    Ok(disk)
 }
 
 /// It greets every connection: then it is there for clients.

@@ -1,0 +1,232 @@
+//! One connection: made, used until the first trouble, and given up as a whole.
+
+use super::config::{Auth, NatsConfig};
+use super::{backoff::Backoff, core, failure_of, jetstream, streams};
+use crate::totals::Failure;
+use async_nats::{Client, ConnectOptions, Event};
+use rauta_schemas::Producer;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+/// How long connecting to one server may take, its greeting included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest pause between tries to connect.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How much longer it is where the server does not let us in.
+const UNAUTHORIZED_FACTOR: u32 = 5;
+/// How often the server has to answer when nothing else is said; two silences end the session.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
+/// How often streams are looked at.
+const SURVEY_INTERVAL: Duration = Duration::from_secs(30);
+/// Events of the client that may wait to be looked at.
+const EVENTS: usize = 64;
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Everything is delivered, and nothing comes any more.
+    Done,
+    /// The connection is of no use any more.
+    Lost,
+}
+
+/// The connection is of no use any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lost;
+
+/// What outlives sessions: pauses, and what was already said.
+#[derive(Debug)]
+pub(super) struct Tries {
+    backoff: Backoff,
+    pause: Duration,
+    pub(super) told: Told,
+}
+
+/// Says each thing once until it changes.
+#[derive(Debug, Default)]
+pub(super) struct Told(RefCell<HashMap<&'static str, String>>);
+
+impl Told {
+    pub(super) fn warn(&self, about: &'static str, text: String) {
+        if self.is_news(about, &text) {
+            tracing::warn!(sink = "nats", "{text}");
+        }
+    }
+
+    pub(super) fn fine(&self, about: &'static str, text: &str) {
+        if self.is_news(about, text) {
+            tracing::info!(sink = "nats", "{text}");
+        }
+    }
+
+    fn is_news(&self, about: &'static str, text: &str) -> bool {
+        let mut told = self.0.borrow_mut();
+        told.insert(about, text.to_owned())
+            .is_none_or(|earlier| earlier != text)
+    }
+}
+
+impl Tries {
+    pub(super) fn new() -> Self {
+        Self {
+            backoff: Backoff::new(PAUSE_MAX),
+            pause: Duration::ZERO,
+            told: Told::default(),
+        }
+    }
+
+    /// Pauses if the last try asks for it, and connects. Files with credentials are read anew.
+    pub(super) async fn connect(
+        &mut self,
+        config: &NatsConfig,
+    ) -> Result<(Client, mpsc::Receiver<Event>), Failure> {
+        tokio::time::sleep(self.pause).await;
+        self.pause = self.backoff.next();
+        let (sender, events) = mpsc::channel(EVENTS);
+        let options = match options(config).await {
+            Ok(options) => options,
+            Err(text) => {
+                self.told.warn("connection", text);
+                self.pause *= UNAUTHORIZED_FACTOR;
+                return Err(Failure::Unauthorized);
+            }
+        };
+        let options = options.event_callback(move |event| {
+            // Only the first trouble counts; what does not fit comes after it.
+            drop(sender.try_send(event));
+            std::future::ready(())
+        });
+        match options.connect(config.servers.as_slice()).await {
+            Ok(client) => {
+                self.told.fine("connection", "connected");
+                Ok((client, events))
+            }
+            Err(error) => {
+                let failure = failure_of(error.kind());
+                if failure == Failure::Unauthorized {
+                    self.pause *= UNAUTHORIZED_FACTOR;
+                }
+                let servers = config.servers.join(", ");
+                let kind = error.kind();
+                self.told.warn(
+                    "connection",
+                    format!("{servers}: {kind}; anomalies wait in the spool"),
+                );
+                Err(failure)
+            }
+        }
+    }
+}
+
+async fn options(config: &NatsConfig) -> Result<ConnectOptions, String> {
+    let mut options = ConnectOptions::new()
+        .name("rauta")
+        .connection_timeout(CONNECT_TIMEOUT)
+        .ping_interval(PING_INTERVAL)
+        // Pauses are ours: a session is never mended, only followed by another.
+        .reconnect_delay_callback(|_| Duration::ZERO)
+        .max_reconnects(config.servers.len())
+        .require_tls(config.tls.is_required);
+    if let Some(authorities) = &config.tls.authorities {
+        options = options.add_root_certificates(authorities.clone());
+    }
+    if let Some((certificate, key)) = &config.tls.certificate {
+        options = options.add_client_certificate(certificate.clone(), key.clone());
+    }
+    match &config.auth {
+        Auth::None => Ok(options),
+        Auth::Token(token) => Ok(options.token(token.clone())),
+        Auth::User(user, password) => Ok(options.user_and_password(user.clone(), password.clone())),
+        Auth::Credentials(path) => options
+            .credentials_file(path)
+            .await
+            .map_err(|error| format!("nats.credentials_file: {}: {error}", path.display())),
+    }
+}
+
+/// A connection that stands.
+#[derive(Debug)]
+pub(super) struct Session<'a> {
+    pub(super) client: Client,
+    pub(super) config: &'a NatsConfig,
+    pub(super) producer: &'a Producer,
+}
+
+impl Session<'_> {
+    /// Delivers until everything is delivered or the connection is lost.
+    pub(super) async fn run(
+        self,
+        events: mpsc::Receiver<Event>,
+        occurrences: &mut Option<jetstream::Lane>,
+        observer_events: &mut Option<core::Lane>,
+        tries: &mut Tries,
+    ) -> Ended {
+        let start = Instant::now();
+        let has_worked = Cell::new(false);
+        let told = &tries.told;
+        let context = jetstream::context(&self.client);
+        let (looked, captured) = watch::channel(None);
+        let surveys = async {
+            loop {
+                let captured = streams::survey(&context, self.config, told).await;
+                looked.send_replace(Some(captured.is_some()));
+                tokio::time::sleep(SURVEY_INTERVAL).await;
+            }
+        };
+        let lanes = async {
+            tokio::try_join!(
+                async {
+                    match occurrences {
+                        Some(lane) => {
+                            lane.run(&self, &context, captured.clone(), told, &has_worked)
+                                .await
+                        }
+                        None => Ok(()),
+                    }
+                },
+                async {
+                    match observer_events {
+                        Some(lane) => lane.run(&self, captured.clone(), &has_worked).await,
+                        None => Ok(()),
+                    }
+                },
+            )
+        };
+        let ended = tokio::select! {
+            biased;
+            Lost = trouble(events, told) => Ended::Lost,
+            ended = lanes => match ended {
+                Ok(((), ())) => Ended::Done,
+                Err(Lost) => Ended::Lost,
+            },
+            () = surveys => Ended::Lost,
+        };
+        if ended == Ended::Lost {
+            told.warn(
+                "connection",
+                "the connection is lost; anomalies wait in the spool".into(),
+            );
+        }
+        if has_worked.get() || start.elapsed() > PAUSE_MAX * 2 {
+            tries.backoff.reset();
+            tries.pause = tries.backoff.next();
+        }
+        ended
+    }
+}
+
+/// Waits for the first trouble of the connection.
+async fn trouble(mut events: mpsc::Receiver<Event>, told: &Told) -> Lost {
+    while let Some(event) = events.recv().await {
+        match event {
+            Event::Connected | Event::Draining | Event::SlowConsumer(_) => {}
+            Event::Disconnected | Event::LameDuckMode | Event::Closed => return Lost,
+            Event::ServerError(error) => told.warn("server", error.to_string()),
+            Event::ClientError(error) => told.warn("server", error.to_string()),
+        }
+    }
+    Lost
+}
