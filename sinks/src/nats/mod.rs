@@ -1,8 +1,8 @@
 //! Anomalies to NATS, in both forms that the platform reads.
 //!
 //! ```text
-//! spool ─► "nats"      ─► occurrence     ─► JetStream rauta.v1.<cluster>.<namespace>.<kind> ─► PubAck
-//!      └─► "nats-core" ─► ObserverEvent  ─► core      tapio.events.<type>.<subtype>        ─► echo
+//! spool ─► "nats"      ─► occurrence    ─► JetStream rauta.v1.<cluster>.<namespace>.<kind>, PubAck
+//!      └─► "nats-core" ─► ObserverEvent ─► core tapio.events.<type>.<subtype>, echo
 //! ```
 //!
 //! One thread with a runtime of its own, so that a NATS that is slow or gone slows nobody. Each
