@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use proptest::prelude::*;
-use rauta_schemas::{AnomalyKind, Document, Evidence, Phase, Producer, RAW_DATA_BYTES_MAX, Ulid};
+use rauta_schemas::{
+    AnomalyKind, Document, Emission, Evidence, Phase, Producer, RAW_DATA_BYTES_MAX, Ulid,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -102,25 +104,69 @@ struct NetworkData {
     latency_ms: Option<f64>,
 }
 
-/// The Go programs' reader; their types are strict about numbers.
+/// The Go programs' reader; their types are strict about numbers, and a name that they do not know
+/// would be lost with them.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "that there are no other fields, and these have these types, is the test"
+)]
 struct GoReader {
     id: String,
     r#type: String,
     subtype: String,
     source: String,
+    timestamp: String,
+    trace_id: Option<String>,
+    span_id: Option<String>,
+    trace_flags: Option<u8>,
+    parent_span_id: Option<String>,
     severity: String,
     outcome: String,
     duration: Option<u64>,
-    error: Option<MessageError>,
+    error: Option<GoError>,
     network_data: GoNetworkData,
     raw_data: Option<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "that there are no other fields is the test")]
+struct GoError {
+    code: String,
+    message: String,
+    stack: Option<String>,
+    cause: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "that there are no other fields, and these have these types, is the test"
+)]
 struct GoNetworkData {
-    duration: Option<i64>,
+    protocol: Option<String>,
+    src_ip: Option<String>,
+    dst_ip: Option<String>,
+    src_port: Option<u16>,
+    dst_port: Option<u16>,
+    http_method: Option<String>,
     http_path: Option<String>,
+    http_status_code: Option<i32>,
+    duration: Option<i64>,
+    bytes_sent: Option<u64>,
+    bytes_received: Option<u64>,
+    rtt_baseline: Option<f64>,
+    rtt_current: Option<f64>,
+    rtt_degradation: Option<f64>,
+    retransmit_count: Option<u32>,
+    tcp_state: Option<String>,
+    performance_impact: Option<String>,
+    container_id: Option<String>,
+    pod_name: Option<String>,
+    namespace: Option<String>,
 }
 
 fn producer() -> Producer {
@@ -180,7 +226,8 @@ const OPINIONS: [&str; 9] = [
 proptest! {
     #[test]
     fn every_reader_takes_the_occurrence(event in strategy::anomaly()) {
-        let document = event.occurrence(&producer());
+        let emission = Emission { boot_id: Ulid::from(7_u128).to_string(), sequence: event.count };
+        let document = event.occurrence(&producer()).with_emission(&emission);
         let is_firing = event.phase == Phase::Firing;
         let outcome = if is_firing { "failure" } else { "success" };
 
@@ -202,6 +249,7 @@ proptest! {
         }
         let evidence: Evidence = serde_json::from_value(reader.data).expect("evidence");
         prop_assert_eq!(evidence.exchanges.len(), event.samples.len());
+        prop_assert_eq!(evidence.emission, Some(emission));
 
         let hub: HubReader = read(&document);
         prop_assert_eq!(hub.outcome, outcome);
@@ -225,6 +273,8 @@ proptest! {
         for (key, value) in &top.labels {
             prop_assert!(key.len() <= 1000 && value.len() <= 1000);
         }
+        prop_assert!(top.labels.len() <= 100 && top.entity_ids.len() <= 100);
+        prop_assert!(document.r#type.len() <= 256 && document.namespace.len() <= 256);
         let has_connection = event.samples.first()
             .is_some_and(|s| s.upstream.is_known() || s.downstream.is_known());
         prop_assert_eq!(top.network_data.is_some(), has_connection);
@@ -246,9 +296,13 @@ proptest! {
     }
 
     #[test]
-    fn the_go_programs_take_the_event(event in strategy::anomaly()) {
-        let document = event.tapio();
+    fn the_go_programs_take_the_event(event in strategy::anomaly(), sequence in any::<u64>()) {
+        let emission = Emission { boot_id: Ulid::from(7_u128).to_string(), sequence };
+        let document = event.tapio_emitted(&emission);
         let reader: GoReader = read(&document);
+        prop_assert!(reader.timestamp.ends_with('Z'));
+        let is_known = ["network", "health"].contains(&reader.r#type.as_str());
+        prop_assert!(is_known, "{}", reader.r#type);
         prop_assert_eq!(reader.id.parse::<Ulid>(), Ok(event.id));
         prop_assert_eq!(reader.source, "rauta");
         prop_assert_eq!(reader.severity, event.severity.label());
@@ -273,6 +327,7 @@ proptest! {
         let json = base64::engine::general_purpose::STANDARD.decode(raw).expect("base64");
         let evidence: Evidence = serde_json::from_slice(&json).expect("evidence");
         prop_assert_eq!(evidence.key, event.key);
+        prop_assert_eq!(evidence.emission, Some(emission));
         prop_assert!(evidence.exchanges.len() <= event.samples.len());
     }
 }
