@@ -61,7 +61,7 @@ pub struct Args {
     #[arg(long, value_name = "IP")]
     pub cluster_dns: Vec<IpAddr>,
     /// How long the Node counts as alive after a renewal of its Lease.
-    #[arg(long, value_name = "DURATION", default_value = "40s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "8s", value_parser = duration)]
     pub lease_duration: Duration,
     /// Between two reports of the Node's status that say nothing new.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]

@@ -19,6 +19,8 @@
 //!   API, emptyDir and hostPath. Objects are read again every two seconds, not watched.
 //! - **Readiness** without a probe waits until the declared ports are open, at most two seconds.
 //! - **Probes** do not follow redirects.
+//! - **The Lease** is renewed every 2 s instead of 10 s (`--lease-duration`): a lost node is
+//!   a matter of seconds.
 //! - **Restarts of the kubelet** restart all its pods; SIGTERM gives them two seconds.
 //! - **Not there**: `exec`, `attach`, `port-forward`, ephemeral containers, static pods, resizing
 //!   in place, changing a running container's image, device plugins, garbage collection, metrics.

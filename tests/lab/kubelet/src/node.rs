@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::args::Args;
 use crate::clock;
@@ -36,42 +36,59 @@ pub(crate) async fn register(kubelet: &Kubelet) -> kube::Result<String> {
         }
         other => other?,
     };
-    report(kubelet, &nodes).await?;
+    report(kubelet, &nodes, true).await?;
     Ok(there.uid().unwrap_or_default())
 }
 
-/// Repeats the Node's status until the task is dropped.
+/// Looks at the Node until the task is dropped, and repeats its status when it was not repeated for
+/// a while, or when somebody gave the Node up meanwhile.
 pub(crate) async fn beat(kubelet: &Kubelet) {
     let nodes: Api<Node> = Api::all(kubelet.client.clone());
-    let mut ticks = tokio::time::interval(kubelet.args.heartbeat);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let look = kubelet.args.lease_duration / 4;
+    let mut looks = tokio::time::interval(look);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut repeated = Instant::now();
     loop {
-        ticks.tick().await;
-        match tokio::time::timeout(kubelet.args.heartbeat, report(kubelet, &nodes)).await {
-            Ok(Ok(())) => {}
+        looks.tick().await;
+        let is_due = repeated.elapsed() >= kubelet.args.heartbeat;
+        let limit = kubelet.args.heartbeat;
+        match tokio::time::timeout(limit, report(kubelet, &nodes, is_due)).await {
+            Ok(Ok(true)) => repeated = Instant::now(),
+            Ok(Ok(false)) => {}
             Ok(Err(error)) => tracing::warn!(error = %error, "the Node's status was not written"),
             Err(_elapsed) => tracing::warn!("the Node's status was not written in time"),
         }
     }
 }
 
-async fn report(kubelet: &Kubelet, nodes: &Api<Node>) -> kube::Result<()> {
+/// Writes the status if it `is_due`, or says something else than the Node does; answers whether it
+/// was written.
+async fn report(kubelet: &Kubelet, nodes: &Api<Node>, is_due: bool) -> kube::Result<bool> {
     let name = &kubelet.args.node_name;
     let current = nodes.get(name).await?;
+    let before = current
+        .status
+        .and_then(|s| s.conditions)
+        .unwrap_or_default();
     let mut status = status(&kubelet.args, &kubelet.machine, &clock::time());
-    if let Some(conditions) = &mut status.conditions {
-        let before = current
-            .status
-            .and_then(|s| s.conditions)
-            .unwrap_or_default();
-        keep_transitions(conditions, &before);
+    let conditions = status.conditions.get_or_insert_default();
+    if !is_due && says_the_same(conditions, &before) {
+        return Ok(false);
     }
+    keep_transitions(conditions, &before);
     let patch = json!({ "status": status });
     let patch = Patch::Strategic(&patch);
     nodes
         .patch_status(name, &PatchParams::default(), &patch)
-        .await
-        .map(drop)
+        .await?;
+    Ok(true)
+}
+
+fn says_the_same(conditions: &[NodeCondition], before: &[NodeCondition]) -> bool {
+    conditions.iter().all(|condition| {
+        let same = |b: &NodeCondition| b.type_ == condition.type_ && b.status == condition.status;
+        before.iter().any(same)
+    })
 }
 
 /// A condition that says what it said before has not changed since then.
@@ -200,6 +217,15 @@ mod tests {
 
     fn at(second: i64) -> Time {
         Time(Timestamp::from_second(second).expect("in range"))
+    }
+
+    #[test]
+    fn a_node_that_somebody_gave_up_is_reported_at_once() {
+        let mut before = conditions(&at(100));
+        assert!(says_the_same(&conditions(&at(200)), &before));
+        before[3].status = "Unknown".to_owned();
+        assert!(!says_the_same(&conditions(&at(200)), &before));
+        assert!(!says_the_same(&conditions(&at(200)), &[]));
     }
 
     #[test]

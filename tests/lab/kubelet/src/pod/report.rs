@@ -97,7 +97,8 @@ impl Report {
     }
 }
 
-/// A strategic merge: conditions of others stay, and what a condition no longer says is removed.
+/// A strategic merge: conditions of others stay; what a condition no longer says is removed, and
+/// addresses are replaced: a pod of a kubelet before this one had others.
 fn patch(pod: &Pod, status: &PodStatus) -> Value {
     let mut status = serde_json::to_value(status).unwrap_or_default();
     let conditions = status.get_mut("conditions").and_then(Value::as_array_mut);
@@ -108,5 +109,42 @@ fn patch(pod: &Pod, status: &PodStatus) -> Value {
             }
         }
     }
+    if let Some(fields) = status.as_object_mut() {
+        fields.entry("podIP").or_insert(Value::Null);
+        for field in ["podIPs", "hostIPs"] {
+            match fields.entry(field).or_insert(Value::Null) {
+                Value::Array(addresses) => addresses.push(json!({ "$patch": "replace" })),
+                absent => *absent = Value::Null,
+            }
+        }
+    }
     json!({ "metadata": { "uid": pod.metadata.uid }, "status": status })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_replaced_and_conditions_merged() {
+        let status = json!({
+            "podIP": "10.1.0.2",
+            "podIPs": [{ "ip": "10.1.0.2" }],
+            "conditions": [{ "type": "Ready", "status": "True" }],
+        });
+        let status: PodStatus = serde_json::from_value(status).expect("a status");
+        let patch = patch(&Pod::default(), &status);
+        let replaced = json!([{ "ip": "10.1.0.2" }, { "$patch": "replace" }]);
+        assert_eq!(patch["status"]["podIPs"], replaced);
+        assert_eq!(patch["status"]["conditions"][0]["reason"], Value::Null);
+    }
+
+    #[test]
+    fn a_pod_without_addresses_loses_those_of_the_kubelet_before() {
+        let patch = patch(&Pod::default(), &PodStatus::default());
+        for field in ["podIP", "podIPs"] {
+            let fields = patch["status"].as_object().expect("an object");
+            assert_eq!(fields.get(field), Some(&Value::Null), "{field}");
+        }
+    }
 }
