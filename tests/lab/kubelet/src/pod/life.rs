@@ -171,8 +171,8 @@ async fn run_all(context: &Context) {
 
 async fn run_side_by_side(context: &Context, containers: &[Container]) {
     let mut running = JoinSet::new();
-    for container in containers.iter().cloned() {
-        let context = context.clone();
+    for container in containers {
+        let (context, container) = (context.clone(), container.clone());
         running.spawn(async move { container::run(&context, &container).await });
     }
     running.join_all().await;
