@@ -41,7 +41,7 @@ fn field<'a>(span: &'a str, name: &str) -> &'a str {
         .unwrap_or_else(|| panic!("no {name} in {span}"))
 }
 
-async fn exports_over(url: impl Fn(&Collector) -> String) {
+async fn exports_over(protocol: &str, url: impl Fn(&Collector) -> String) {
     let collector = Collector::start().expect("a collector");
     let origin = Origin::saying("ok").await;
     let manifests = manifests(&origin).await;
@@ -49,6 +49,7 @@ async fn exports_over(url: impl Fn(&Collector) -> String) {
     let arguments = ["--manifests", manifests.argument(), "--otlp", &url];
     let variables = [
         ("RAUTA_OTLP_METRICS_INTERVAL", "500ms"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
         (
             "OTEL_RESOURCE_ATTRIBUTES",
@@ -135,12 +136,15 @@ async fn exports_over(url: impl Fn(&Collector) -> String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_gets_spans_and_metrics_over_grpc() {
-    exports_over(|collector| format!("http://{}", collector.grpc())).await;
+    exports_over("grpc", |collector| format!("http://{}", collector.grpc())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_gets_spans_and_metrics_over_http() {
-    exports_over(|collector| format!("http://{}", collector.http())).await;
+    exports_over("http/protobuf", |collector| {
+        format!("http://{}", collector.http())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

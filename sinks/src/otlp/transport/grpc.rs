@@ -41,7 +41,9 @@ impl Grpc {
     }
 
     pub(super) async fn send(&mut self, body: Bytes, gzip: bool) -> Answer {
-        let mut grpc = tonic::client::Grpc::new(self.channel.clone());
+        // A collector may answer compressed what came compressed.
+        let mut grpc = tonic::client::Grpc::new(self.channel.clone())
+            .accept_compressed(CompressionEncoding::Gzip);
         if gzip {
             grpc = grpc.send_compressed(CompressionEncoding::Gzip);
         }
