@@ -1,7 +1,9 @@
 //! A collector that plays faults: one per request, in order, and then takes in what comes.
 
 use bytes::Bytes;
+use flate2::Compression;
 use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
@@ -17,7 +19,7 @@ use prost::Message;
 use rauta_sinks::otlp::Protocol;
 use rauta_test_support::in_time;
 use std::collections::VecDeque;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -180,8 +182,8 @@ impl Stub {
     async fn play(&self, play: Play, gzip: bool) -> Result<Response<Body>, std::io::Error> {
         let is_grpc = self.protocol == Protocol::Grpc;
         Ok(match play {
-            Play::Accept => self.accepted(0),
-            Play::Partial(rejected) => self.accepted(rejected),
+            Play::Accept => self.accepted(0, gzip),
+            Play::Partial(rejected) => self.accepted(rejected, gzip),
             Play::Status(status, after) => {
                 let mut response = Response::new(full(Bytes::new()));
                 *response.status_mut() = StatusCode::from_u16(status).expect("a status");
@@ -208,7 +210,7 @@ impl Stub {
             Play::BlackHole => std::future::pending().await,
             Play::Drip => self.endless(Pace::Slow(interval(Duration::from_secs(1)))),
             Play::Reset => self.endless(Pace::Broken { is_begun: false }),
-            Play::NoGzip if !gzip => self.accepted(0),
+            Play::NoGzip if !gzip => self.accepted(0, gzip),
             Play::NoGzip if is_grpc => {
                 refused(Status::unimplemented("cannot read compressed messages"))
             }
@@ -228,7 +230,8 @@ impl Stub {
         })
     }
 
-    fn accepted(&self, rejected: i64) -> Response<Body> {
+    /// Over gRPC what came compressed is answered compressed, as real collectors do.
+    fn accepted(&self, rejected: i64, gzip: bool) -> Response<Body> {
         let message = ExportTraceServiceResponse {
             partial_success: (rejected > 0).then(|| ExportTracePartialSuccess {
                 rejected_spans: rejected,
@@ -244,14 +247,23 @@ impl Stub {
                 response
             }
             Protocol::Grpc => {
+                let message = match gzip {
+                    true => compressed(&message),
+                    false => message,
+                };
                 let length = u32::try_from(message.len()).expect("short").to_be_bytes();
-                let framed = [&[0], &length[..], &message[..]].concat();
+                let framed = [&[u8::from(gzip)], &length[..], &message[..]].concat();
                 let mut trailers = HeaderMap::new();
                 trailers.insert("grpc-status", HeaderValue::from_static("0"));
                 let frames = Full::new(Bytes::from(framed))
                     .map_err(|never| match never {})
                     .with_trailers(std::future::ready(Some(Ok(trailers))));
-                grpc(Response::new(BodyExt::boxed(frames)))
+                let mut response = grpc(Response::new(BodyExt::boxed(frames)));
+                if gzip {
+                    let gzip = HeaderValue::from_static("gzip");
+                    response.headers_mut().insert("grpc-encoding", gzip);
+                }
+                response
             }
         }
     }
@@ -265,6 +277,12 @@ impl Stub {
             Protocol::Grpc => grpc(response),
         }
     }
+}
+
+fn compressed(message: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(message).expect("memory takes all");
+    encoder.finish().expect("memory takes all")
 }
 
 fn full(bytes: Bytes) -> Body {
