@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 /// must be the same to the letter. Its first process reaps, as an init does.
 const ALONE: &str = r#"
 mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /sys/fs/cgroup
 ip link set lo up
 "$LAB" witness
 for cycle in $(seq "$CYCLES"); do
