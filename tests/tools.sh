@@ -24,6 +24,7 @@ h2load nghttp2-client
 ip iproute2
 prometheus prometheus
 timeout coreutils
+unshare util-linux
 valgrind valgrind
 "
     ;;
