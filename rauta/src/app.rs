@@ -46,9 +46,7 @@ pub(crate) struct App {
     pipeline: PipelineThread,
     access_log: Option<AccessLogThread>,
     anomalies: AnomalyThread,
-    spool: SpoolThread,
-    otlp: Option<OtlpThread>,
-    nats: Option<NatsThread>,
+    senders: Senders,
 }
 
 impl App {
@@ -94,11 +92,7 @@ impl App {
             Arc::clone(&recent),
             &page,
         )?;
-        let mut spool = AnomalySpool::open(&config, &page)?;
-        let logs = spool.logs.take();
-        let otlp = OtlpThread::start(&config, &mut pipeline, logs, &names, &page)?;
-        let nats = NatsThread::start(&config, &mut spool, &page)?;
-        let spool = spool.start(&bus)?;
+        let senders = Senders::start(&config, &mut pipeline, &bus, &names, &page)?;
         let pipeline = PipelineThread::start(pipeline)?;
 
         // Then the data plane, and last what gives it routes.
@@ -133,9 +127,7 @@ impl App {
             pipeline,
             access_log,
             anomalies,
-            spool,
-            otlp,
-            nats,
+            senders,
         })
     }
 
@@ -180,13 +172,7 @@ impl App {
         let stats = self.bus.stats();
         drop(self.bus);
         self.anomalies.stop()?;
-        self.spool.stop()?;
-        if let Some(otlp) = self.otlp {
-            otlp.stop()?;
-        }
-        if let Some(nats) = self.nats {
-            nats.stop().await?;
-        }
+        self.senders.stop().await?;
         drop(self.admin);
         drop(unready);
         Ok(stats)
@@ -203,6 +189,42 @@ fn proxy_config(config: &Config) -> rauta_proxy::Config {
         proxy.tracing = otlp.tracing.clone();
     }
     proxy
+}
+
+/// What sends out of the process, and the spool between.
+struct Senders {
+    spool: SpoolThread,
+    otlp: Option<OtlpThread>,
+    nats: Option<NatsThread>,
+}
+
+impl Senders {
+    fn start(
+        config: &Config,
+        pipeline: &mut Pipeline,
+        bus: &Bus,
+        names: &Names,
+        page: &Arc<Page>,
+    ) -> anyhow::Result<Self> {
+        let mut spool = AnomalySpool::open(config, page)?;
+        let logs = spool.logs.take();
+        let otlp = OtlpThread::start(config, pipeline, logs, names, page)?;
+        let nats = NatsThread::start(config, &mut spool, page)?;
+        let spool = spool.start(bus)?;
+        Ok(Self { spool, otlp, nats })
+    }
+
+    /// Sends what is left, for a while. The bus has ended before.
+    async fn stop(self) -> anyhow::Result<()> {
+        self.spool.stop()?;
+        if let Some(otlp) = self.otlp {
+            otlp.stop()?;
+        }
+        if let Some(nats) = self.nats {
+            nats.stop().await?;
+        }
+        Ok(())
+    }
 }
 
 /// The thread that reads all lanes.

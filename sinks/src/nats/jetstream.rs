@@ -116,12 +116,12 @@ impl Lane {
             confirmed: Instant::now(),
             has_worked,
         };
-        run.to_the_end().await
+        run.deliver().await
     }
 }
 
 impl Run<'_> {
-    async fn to_the_end(mut self) -> Result<(), Lost> {
+    async fn deliver(mut self) -> Result<(), Lost> {
         loop {
             self.fill().await?;
             let at_end = self.lane.reader.is_at_end();

@@ -110,13 +110,7 @@ mod tests {
             let read = CursorFile::open(&path).expect("opens");
             assert!(!read.is_new);
             // The second save went to the first place.
-            let expected = if cut < PLACE {
-                None
-            } else if cut < 2 * PLACE {
-                Some(6)
-            } else {
-                Some(6)
-            };
+            let expected = (cut >= PLACE).then_some(6);
             assert_eq!(read.position, expected, "{cut} bytes");
         }
         for flipped in 0..PLACE - 4 {

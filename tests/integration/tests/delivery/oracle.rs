@@ -55,6 +55,8 @@ struct Oracle {
     ledger: Ledger,
     faults: usize,
     slowest: Duration,
+    /// How long each took, for people.
+    recoveries: Vec<String>,
 }
 
 impl Oracle {
@@ -75,6 +77,7 @@ impl Oracle {
             },
             faults,
             slowest: Duration::ZERO,
+            recoveries: Vec::new(),
         };
         oracle.start_rauta();
         oracle
@@ -140,7 +143,8 @@ impl Oracle {
             );
         }
         self.slowest = self.slowest.max(back.elapsed());
-        println!("{what}: {:.2} s", back.elapsed().as_secs_f64());
+        let took = back.elapsed().as_secs_f64();
+        self.recoveries.push(format!("{what}: {took:.2} s"));
     }
 
     fn admin(&self) -> SocketAddr {
@@ -263,6 +267,7 @@ async fn no_anomaly_is_lost_or_doubled_over_outages_of_nats_and_kills() {
     let asked = load.reaches(scaled(500_000) as u64).await;
     oracle.recovers("at last").await;
     judge(&mut oracle).await;
+    println!("{}", oracle.recoveries.join("\n"));
     println!(
         "{asked} requests and {} faults, {} of them just before a kill: {} messages, 0 lost, \
          0 twice, slowest recovery {:.2} s",
