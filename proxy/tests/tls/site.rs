@@ -86,7 +86,7 @@ pub async fn serve(config: Config, sites: &[Site]) -> Gateway {
 
 /// The listeners of one port, as a snapshot.
 pub fn snapshot(names: &Names, sites: &[Site]) -> Arc<Snapshot> {
-    let mut backends = HashMap::new();
+    let mut backends = HashMap::default();
     let mut listeners = Vec::new();
     for (at, site) in sites.iter().enumerate() {
         let backend = harness::backend(names, at, &site.route);
