@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! batch ─► too large? split ─► send ─┬► taken in: sent, what was rejected dropped
-//!               ▲       ▲            ├► retryable: wait (back-off, or what the collector says) ─► send
+//!               ▲       ▲            ├► retryable: wait (back-off, or as told) ─► send
 //!               │       └────────────┤  ... for at most Patience::give_up, then dropped
 //!               └──── too large ─────┤
 //!                                    └► anything else: dropped

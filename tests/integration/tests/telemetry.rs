@@ -41,6 +41,53 @@ fn field<'a>(span: &'a str, name: &str) -> &'a str {
         .unwrap_or_else(|| panic!("no {name} in {span}"))
 }
 
+/// The spans of an exchange, and of one that failed.
+fn are_right(origin: &Origin, server: &str, client: &str, failed: &str) {
+    assert_eq!(field(server, "Parent ID"), CLIENT_SPAN);
+    assert_eq!(field(server, "Name"), "GET /shop");
+    for expected in [
+        "http.request.method: Str(GET)",
+        "http.route: Str(/shop)",
+        "http.response.status_code: Int(200)",
+        "url.query: Str(token=REDACTED&a=1)",
+        "rauta.route.name: Str(default/shop)",
+    ] {
+        assert!(server.contains(expected), "{expected} in {server}");
+    }
+    assert_eq!(field(client, "Parent ID"), field(server, "ID"));
+    let seen = origin.received().pop().expect("a request");
+    let parent = format!("00-{TRACE}-{}-01", field(client, "ID"));
+    assert_eq!(seen.field("traceparent"), Some(parent.as_str()));
+    assert!(
+        failed.contains("error.type: Str(connect_refused)"),
+        "{failed}"
+    );
+    assert!(failed.contains("Status code    : Error"), "{failed}");
+}
+
+/// An endpoint that refuses becomes an anomaly, and the anomaly a record.
+fn has_anomaly(collector: &Collector, manifests: &Manifests) {
+    for _ in 0..12 {
+        let answer = get(manifests.gateway(), "shop.test", "/gone").expect("an answer");
+        assert_eq!(answer.status / 100, 5);
+    }
+    let record = collector.wait_for("record of the anomaly", |printed| {
+        let record = printed
+            .split("LogRecord #")
+            .skip(1)
+            .find(|record| record.contains("EventName: service.endpoint.ejected"))?;
+        Some(record.to_owned())
+    });
+    let record = record.expect("a record");
+    for expected in [
+        "rauta.anomaly.kind: Str(endpoint_ejected)",
+        "rauta.anomaly.phase: Str(firing)",
+        "rauta.evidence: Map({",
+    ] {
+        assert!(record.contains(expected), "{expected} in {record}");
+    }
+}
+
 async fn exports_over(protocol: &str, url: impl Fn(&Collector) -> String) {
     let collector = Collector::start().expect("a collector");
     let origin = Origin::saying("ok").await;
@@ -72,26 +119,7 @@ async fn exports_over(protocol: &str, url: impl Fn(&Collector) -> String) {
         Some((server, client, failed))
     });
     let (server, client, failed) = found.expect("spans");
-    assert_eq!(field(&server, "Parent ID"), CLIENT_SPAN);
-    assert_eq!(field(&server, "Name"), "GET /shop");
-    for expected in [
-        "http.request.method: Str(GET)",
-        "http.route: Str(/shop)",
-        "http.response.status_code: Int(200)",
-        "url.query: Str(token=REDACTED&a=1)",
-        "rauta.route.name: Str(default/shop)",
-    ] {
-        assert!(server.contains(expected), "{expected} in {server}");
-    }
-    assert_eq!(field(&client, "Parent ID"), field(&server, "ID"));
-    let seen = origin.received().pop().expect("a request");
-    let parent = format!("00-{TRACE}-{}-01", field(&client, "ID"));
-    assert_eq!(seen.field("traceparent"), Some(parent.as_str()));
-    assert!(
-        failed.contains("error.type: Str(connect_refused)"),
-        "{failed}"
-    );
-    assert!(failed.contains("Status code    : Error"), "{failed}");
+    are_right(&origin, &server, &client, &failed);
 
     collector
         .wait_for("histogram and total", |printed| {
@@ -111,25 +139,7 @@ async fn exports_over(protocol: &str, url: impl Fn(&Collector) -> String) {
     let sent = sent.unwrap_or_else(|| panic!("no sent total in {page}"));
     assert!(sent.ends_with(" 4"), "two exchanges of two spans: {sent}");
 
-    for _ in 0..12 {
-        let answer = get(manifests.gateway(), "shop.test", "/gone").expect("an answer");
-        assert_eq!(answer.status / 100, 5);
-    }
-    let record = collector.wait_for("record of the anomaly", |printed| {
-        let record = printed
-            .split("LogRecord #")
-            .skip(1)
-            .find(|record| record.contains("EventName: service.endpoint.ejected"))?;
-        Some(record.to_owned())
-    });
-    let record = record.expect("a record");
-    for expected in [
-        "rauta.anomaly.kind: Str(endpoint_ejected)",
-        "rauta.anomaly.phase: Str(firing)",
-        "rauta.evidence: Map({",
-    ] {
-        assert!(record.contains(expected), "{expected} in {record}");
-    }
+    has_anomaly(&collector, &manifests);
     rauta.terminate();
     assert!(rauta.wait().expect("ends").success());
 }
