@@ -223,7 +223,8 @@ fn amount(value: f64, unit: Unit) -> String {
 pub(super) fn harmless(text: &str) -> String {
     let is_harmful = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2066}'..='\u{2069}')
     };
     text.chars().fold(String::new(), |mut harmless, c| {
         match is_harmful(c) {
@@ -244,8 +245,8 @@ mod tests {
     };
     use std::sync::Arc;
 
-    fn anomaly(phase: Phase, path: &str) -> Occurrence {
-        let sample = SampleExchange {
+    fn sample(path: &str) -> SampleExchange {
+        SampleExchange {
             exchange: ExchangeId::default(),
             wall_ns: 1_000_000_000,
             path: path.to_owned(),
@@ -265,7 +266,10 @@ mod tests {
             endpoint: "10.0.0.2:80".to_owned(),
             downstream: FourTuple::default(),
             upstream: FourTuple::default(),
-        };
+        }
+    }
+
+    fn anomaly(phase: Phase, path: &str) -> Occurrence {
         let event = ObserverEvent {
             id: Ulid::from_parts(1, 1),
             kind: AnomalyKind::SlowResponse,
@@ -311,7 +315,7 @@ mod tests {
                 chance: None,
                 lost: 0,
             },
-            samples: vec![sample],
+            samples: vec![sample(path)],
         };
         event.occurrence(&Producer {
             cluster: "c".to_owned(),
