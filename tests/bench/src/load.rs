@@ -3,6 +3,7 @@
 use crate::cell::{Cell, Protocol};
 use anyhow::{Context, bail};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 /// What one load saw.
@@ -33,14 +34,42 @@ pub(crate) fn run(
     seconds: u32,
 ) -> anyhow::Result<Load> {
     for _ in 1..TRIES {
-        if let Ok(load) = attempt(cell, address, core, seconds) {
+        if let Ok(load) = attempt(cell, address, core, seconds, None) {
             return Ok(load);
         }
     }
-    attempt(cell, address, core, seconds)
+    attempt(cell, address, core, seconds, None)
 }
 
-fn attempt(cell: &Cell, address: SocketAddr, core: usize, seconds: u32) -> anyhow::Result<Load> {
+/// The same, once, and the time of each request in order of length, microseconds; h2load keeps
+/// them in `log` meanwhile.
+pub(crate) fn timed(
+    cell: &Cell,
+    address: SocketAddr,
+    core: usize,
+    seconds: u32,
+    log: &Path,
+) -> anyhow::Result<(Load, Vec<u64>)> {
+    let load = attempt(cell, address, core, seconds, Some(log))?;
+    let text = std::fs::read_to_string(log)?;
+    std::fs::remove_file(log)?;
+    let mut times: Vec<u64> = text.lines().filter_map(logged).collect();
+    times.sort_unstable();
+    Ok((load, times))
+}
+
+/// The time of a request, from its line: start, status, microseconds.
+fn logged(line: &str) -> Option<u64> {
+    line.split('\t').nth(2)?.trim().parse().ok()
+}
+
+fn attempt(
+    cell: &Cell,
+    address: SocketAddr,
+    core: usize,
+    seconds: u32,
+    log: Option<&Path>,
+) -> anyhow::Result<Load> {
     let scheme = if cell.tls { "https" } else { "http" };
     let mut command = Command::new("taskset");
     command.args(["-c", &core.to_string()]);
@@ -58,6 +87,9 @@ fn attempt(cell: &Cell, address: SocketAddr, core: usize, seconds: u32) -> anyho
     }
     if let Some(rate) = cell.rate {
         command.args(["--rps", &(rate / cell.connections).to_string()]);
+    }
+    if let Some(log) = log {
+        command.arg(format!("--log-file={}", log.display()));
     }
     command.arg(format!("{scheme}://{address}/r{}/item", cell.routes / 2));
     let output = command
@@ -152,6 +184,7 @@ time for connect:      110us      3.37ms      1.68ms       995us    57.81%";
         let load = parse(text).expect("reads");
         assert_eq!((load.requests, load.failed), (79351, 5));
         assert!((load.rate - 26450.33).abs() < 0.01);
+        assert_eq!(logged("1790000000000000\t200\t412"), Some(412));
         assert!((load.mean_us - 2380.0).abs() < 0.1 && (load.max_us - 24_600.0).abs() < 0.1);
     }
 }

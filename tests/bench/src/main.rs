@@ -15,6 +15,7 @@ mod peer; // each proxy: its configuration and command
 mod process; // started, pinned, measured, stopped
 mod report; // medians and ratios, for people and for the docs
 mod round; // one interleaved run
+mod sinks; // what sinks that never answer cost the data path
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -32,6 +33,8 @@ struct Cli {
 enum Command {
     /// Measure, print a table, and with --write put it into the docs.
     Run(RunArgs),
+    /// Measure what sinks that never answer cost the data path, beside RAUTA without sinks.
+    Sinks(SinksArgs),
     /// The backend (started by `run`).
     Backend {
         /// Where to listen.
@@ -70,8 +73,22 @@ pub(crate) struct RunArgs {
     pub(crate) write: Option<PathBuf>,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct SinksArgs {
+    /// The release build of RAUTA.
+    #[arg(long)]
+    pub(crate) rauta: PathBuf,
+    /// Pairs of runs.
+    #[arg(long, default_value_t = 12)]
+    pub(crate) pairs: usize,
+    /// Seconds of load per run.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u32,
+}
+
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Sinks(arguments) => print(&sinks::measure(&arguments)?),
         Command::Backend { address, body } => backend::serve(address, body),
         Command::Relay { address, backend } => backend::relay(address, backend),
         Command::Run(arguments) => run(&arguments),
@@ -79,6 +96,11 @@ fn main() -> anyhow::Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "a command's answer")]
+fn print(text: &str) -> anyhow::Result<()> {
+    println!("{text}");
+    Ok(())
+}
+
 fn run(arguments: &RunArgs) -> anyhow::Result<()> {
     let folder = tempfile::tempdir().context("a temporary folder for configurations")?;
     let mut tables = Vec::new();
@@ -87,12 +109,12 @@ fn run(arguments: &RunArgs) -> anyhow::Result<()> {
     }) {
         let rounds = round::measure(cell, arguments, folder.path())?;
         let table = report::table(cell, &rounds);
-        println!("{table}");
+        print(&table)?;
         tables.push(table);
     }
     if arguments.cells.is_empty() || arguments.cells.iter().any(|name| name == memory::NAME) {
         let table = memory::measure(arguments, folder.path())?;
-        println!("{table}");
+        print(&table)?;
         tables.push(table);
     }
     if let Some(path) = &arguments.write {

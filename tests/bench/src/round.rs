@@ -137,7 +137,8 @@ fn undisturbed(rounds: &[Round]) -> Vec<Round> {
         .collect()
 }
 
-fn say(line: &str) {
+/// Progress.
+pub(crate) fn say(line: &str) {
     // A closed stderr is nobody to tell.
     drop(writeln!(std::io::stderr().lock(), "{line}"));
 }
