@@ -302,7 +302,8 @@ impl Exchange {
         let is_reported = self.worker.config.tracing.is_on;
         self.edit(|record| {
             let event = &mut record.event;
-            if !self.is_detailed && !(is_reported && event.trace.is_sampled()) {
+            let is_kept = self.is_detailed || (is_reported && event.trace.is_sampled());
+            if !is_kept {
                 return;
             }
             let kept = event.detail.get_or_insert_default();

@@ -161,6 +161,7 @@ pub(crate) struct ExplainArgs {
 #[command(after_help = "Examples:\n  \
     rauta tail\n  \
     rauta tail --admin 127.0.0.1:9090 --last 0\n  \
+    rauta tail --nats nats://127.0.0.1:4222 --subject 'rauta.v1.prod.shop.>'\n  \
     rauta tail --file anomalies.jsonl --once --json | jq .data.observed")]
 pub(crate) struct TailArgs {
     /// The admin server of a running RAUTA.
@@ -169,6 +170,20 @@ pub(crate) struct TailArgs {
     /// A file of anomalies (`rauta run --anomaly-log`), followed over rotations.
     #[arg(long, value_name = "FILE", conflicts_with = "admin", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
+    /// A NATS server that RAUTAs publish to, as nats://[USER:PASSWORD@]HOST:PORT or tls://…
+    #[arg(long, value_name = "URL", conflicts_with_all = ["admin", "file"], value_hint = ValueHint::Url)]
+    pub(crate) nats: Option<String>,
+    /// The credentials file for --nats.
+    #[arg(long, value_name = "FILE", requires = "nats", value_hint = ValueHint::FilePath)]
+    pub(crate) nats_credentials: Option<PathBuf>,
+    /// The subjects that are heard.
+    #[arg(
+        long,
+        value_name = "SUBJECT",
+        requires = "nats",
+        default_value = "rauta.v1.>"
+    )]
+    pub(crate) subject: String,
     /// How many of those that are there already are shown first.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) last: usize,

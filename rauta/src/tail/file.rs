@@ -37,8 +37,11 @@ pub(super) async fn follow(
     for line in last {
         show.document(&line)?;
     }
+    if arguments.once {
+        return Ok(());
+    }
     let mut look = tokio::time::interval(LOOK);
-    while !arguments.once {
+    loop {
         look.tick().await;
         let is_replaced = followed.is_replaced(path)?;
         // What was written to the old file before it was replaced is read first.
@@ -48,7 +51,6 @@ pub(super) async fn follow(
             followed = Followed::open(path)?;
         }
     }
-    Ok(())
 }
 
 /// A file that is read to its end again and again.

@@ -4,6 +4,7 @@ mod admin; // from a running RAUTA's admin server
 mod describe; // an anomaly in words
 mod file; // from an anomaly log
 mod lines; // whole lines out of pieces
+mod nats; // from a NATS server, of all RAUTAs that publish there
 
 use crate::cli::{Colour, TailArgs};
 use crate::log;
@@ -25,9 +26,10 @@ pub(crate) fn run(arguments: &TailArgs) -> anyhow::Result<ExitCode> {
         .build()?;
     let show = Show::new(arguments);
     let ended = runtime.block_on(async {
-        match &arguments.file {
-            Some(path) => file::follow(path, arguments, show).await,
-            None => admin::follow(arguments.admin, arguments, show).await,
+        match (&arguments.file, &arguments.nats) {
+            (Some(path), _) => file::follow(path, arguments, show).await,
+            (None, Some(url)) => nats::follow(url, arguments, show).await,
+            (None, None) => admin::follow(arguments.admin, arguments, show).await,
         }
     });
     match ended {

@@ -14,12 +14,14 @@ mod backoff; // pauses between tries
 mod config; // how it is set up
 mod core; // the form of the Go programs, without JetStream
 mod jetstream; // occurrences, each confirmed by the stream
+mod listen; // the other end, for people
 mod message; // what is published: subject, headers, document
 mod session; // one connection
 mod streams; // what streams there are, and ours
 mod subject; // templates of subjects
 
 pub use config::{Auth, Encoding, NatsConfig, StreamConfig, Tls, check_url};
+pub use listen::{ListenError, Listener};
 pub use subject::{SubjectError, SubjectTemplate};
 
 use crate::prometheus::{Sample, Source};

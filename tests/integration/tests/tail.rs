@@ -1,6 +1,6 @@
 //! `rauta tail` and `rauta schema` as people and scripts call them.
 
-use rauta_integration::{Manifests, Rauta, built, get, route, service};
+use rauta_integration::{Manifests, NatsServer, Rauta, built, get, route, service};
 use rauta_test_support::{RawClient, in_time};
 use serde_json::Value;
 use std::net::{SocketAddr, TcpListener};
@@ -83,6 +83,50 @@ async fn an_anomaly_is_shown_live_and_read_from_its_file_later() {
     assert_eq!(first["id"], kept[0]["id"]);
     let last = rauta(&["tail", "--admin", &admin, "--once", "--last", "0"]).await;
     assert_eq!((last.status.code(), last.stdout.len()), (Some(0), 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anomalies_are_heard_over_nats_live_and_out_of_the_stream() {
+    let nats = NatsServer::start("authorization { user: a, password: s3cret }").expect("NATS runs");
+    let url = format!("nats://a:s3cret@{}", nats.address());
+    let dead = dead_address();
+    let manifests = Manifests::new().expect("a folder");
+    let text = service("dead", dead) + &route("dead", "/dead", "dead");
+    manifests.write("routes.yaml", &text).expect("written");
+    let server = nats.url();
+    let variables = [
+        ("RAUTA_NATS_URL", &*server),
+        ("RAUTA_NATS_USER", "a"),
+        ("RAUTA_NATS_PASSWORD", "s3cret"),
+        ("RAUTA_NATS_STREAM_CREATE", "true"),
+        ("RAUTA_NATS_ENCODING", "msgpack"),
+    ];
+    let arguments = ["--manifests", manifests.argument()];
+    let _rauta = Rauta::start(&arguments, &variables).expect("starts");
+    let mut live = Command::new(built())
+        .args(["tail", "--nats", &url])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("starts");
+    let mut lines = BufReader::new(live.stdout.take().expect("piped")).lines();
+    fail(manifests.gateway()).await;
+    line_with(&mut lines, "error_spike").await;
+
+    let told = rauta(&["tail", "--nats", &url, "--once", "--json"]).await;
+    let first = String::from_utf8_lossy(&told.stdout)
+        .lines()
+        .next()
+        .map(str::to_owned);
+    let first: Value = serde_json::from_str(&first.expect("a line")).expect("JSON");
+    assert_eq!(first["source"], "rauta");
+
+    let wrong = format!("nats://a:other@{}", nats.address());
+    let told = rauta(&["tail", "--nats", &wrong]).await;
+    assert_eq!(told.status.code(), Some(70));
+    let line = String::from_utf8_lossy(&told.stderr);
+    assert!(line.contains("--nats") && !line.contains("other"), "{line}");
 }
 
 #[tokio::test]

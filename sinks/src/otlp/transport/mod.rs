@@ -66,7 +66,7 @@ impl Answer {
 #[derive(Debug)]
 pub(super) enum Transport {
     Grpc(Grpc),
-    Http(Http),
+    Http(Box<Http>),
 }
 
 impl Transport {
@@ -74,7 +74,7 @@ impl Transport {
     pub(super) fn new(target: &Target, signal: Signal) -> Result<Self, TlsError> {
         Ok(match target.protocol {
             Protocol::Grpc => Self::Grpc(Grpc::new(target, signal)?),
-            Protocol::HttpProtobuf => Self::Http(Http::new(target)?),
+            Protocol::HttpProtobuf => Self::Http(Box::new(Http::new(target)?)),
         })
     }
 
