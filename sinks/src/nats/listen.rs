@@ -1,7 +1,7 @@
 //! The other end: occurrences as a subscriber hears them, for `rauta tail`.
 
 use async_nats::jetstream;
-use async_nats::{Client, ConnectOptions, HeaderMap, Subscriber};
+use async_nats::{Client, ConnectOptions, HeaderMap, ServerAddr, Subscriber};
 use futures_util::StreamExt;
 use rauta_schemas::Occurrence;
 use std::collections::VecDeque;
@@ -57,12 +57,20 @@ impl Listener {
             url: without_secrets(url),
             text,
         };
+        let server: ServerAddr = url.parse().map_err(|error| refused(format!("{error}")))?;
         let mut options = ConnectOptions::new().name("rauta tail");
+        options = match (server.username(), server.password()) {
+            (Some(user), Some(password)) => {
+                options.user_and_password(user.to_owned(), password.to_owned())
+            }
+            (Some(token), None) => options.token(token.to_owned()),
+            (None, _) => options,
+        };
         if let Some(file) = credentials {
             let read = options.credentials_file(file).await;
             options = read.map_err(|error| refused(format!("{}: {error}", file.display())))?;
         }
-        let connecting = tokio::time::timeout(PATIENCE, options.connect(url)).await;
+        let connecting = tokio::time::timeout(PATIENCE, options.connect(server)).await;
         let client = connecting
             .map_err(|_| refused("does not answer".to_owned()))?
             .map_err(|error| refused(error.to_string()))?;
