@@ -30,6 +30,13 @@ demo: tools ## Real traffic and four faults on loopback, found while you watch (
 	@$(CARGO) build --release --locked --package rauta
 	@$(CARGO) run --quiet --release --locked --package rauta -- demo $(ARGS)
 
+.PHONY: demo-platform
+demo-platform: ## The demo against real NATS, OpenTelemetry Collector and Prometheus, read back
+	@tests/tools.sh test
+	@$(CARGO) build --release --locked --package rauta
+	@$(CARGO) run --quiet --locked --package rauta-integration --example demo_platform -- \
+	  $(BUILD)/release/rauta $(ARGS)
+
 .PHONY: run
 run: tools ## Run the gateway: make run ARGS="--manifests DIR"
 	@$(CARGO) run --release --locked --package rauta -- run $(ARGS)
@@ -45,8 +52,10 @@ bench: ## CPU per request beside HAProxy, nginx and Envoy; what bus, lookups and
 	$(CARGO) bench --locked --package rauta-core --bench bus
 	$(CARGO) bench --locked --package rauta-routing --bench lookup
 	$(CARGO) bench --locked --package rauta-sinks --bench otlp
+	$(CARGO) run --release --locked --package rauta-integration --example nats_bench
 	$(CARGO) build --release --locked --package rauta --package rauta-bench
 	$(BUILD)/release/rauta-bench run --rauta $(BUILD)/release/rauta $(ARGS)
+	$(BUILD)/release/rauta-bench sinks --rauta $(BUILD)/release/rauta
 
 .PHONY: soak
 soak: ## The long proofs at full size (minutes)
