@@ -235,14 +235,15 @@ async fn each_exchange_has_its_line_in_the_access_log() {
         .collect();
     assert_eq!(lines.len(), 20, "{text}");
     assert!(!text.contains("s3cret"), "a token stands in the log");
-    assert_eq!(lines[0]["route"], "default/shop");
-    assert_eq!(lines[0]["status"], 200);
-    // What no slot of the bus holds is there, too.
+    // What no slot of the bus holds is there, too. Workers' lines are in no order among each other.
     let path = format!("/item/0/{}?token=REDACTED", "long".repeat(30));
-    assert_eq!(lines[0]["path"], path);
+    let line = lines.iter().find(|line| line["path"] == path);
+    let line = line.unwrap_or_else(|| panic!("no line of {path} in {text}"));
+    assert_eq!(line["route"], "default/shop");
+    assert_eq!(line["status"], 200);
     let received = origin.received();
     assert_eq!(
-        lines[0]["request_id"].as_str(),
+        line["request_id"].as_str(),
         received[0].field("x-request-id")
     );
 }
