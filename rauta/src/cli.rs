@@ -170,7 +170,8 @@ pub(crate) struct TailArgs {
     /// A file of anomalies (`rauta run --anomaly-log`), followed over rotations.
     #[arg(long, value_name = "FILE", conflicts_with = "admin", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
-    /// A NATS server that RAUTAs publish to, as nats://[USER:PASSWORD@]HOST:PORT or tls://…
+    /// A NATS server that RAUTAs publish to, as `nats://HOST:PORT` or
+    /// `nats://USER:PASSWORD@HOST:PORT`; tls:// asks for TLS.
     #[arg(long, value_name = "URL", conflicts_with_all = ["admin", "file"], value_hint = ValueHint::Url)]
     pub(crate) nats: Option<String>,
     /// The credentials file for --nats.
