@@ -13,7 +13,7 @@ pub(crate) type FastMap<K, V> = HashMap<K, V, FastHash>;
 /// A map keyed by one of the ids, which count up and so are spread by one multiplication.
 pub(crate) type IdMap<K, V> = HashMap<K, V, IdHash>;
 
-/// Builds [`FastHasher`]s, all alike: for maps whose keys come from configuration alone.
+/// Makes hashers that are all alike: for maps whose keys come from configuration alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FastHash;
 
@@ -59,7 +59,7 @@ impl Hasher for FastHasher {
     }
 }
 
-/// Builds [`IdHasher`]s: for maps keyed by one of the ids.
+/// Hashes ids by themselves: for maps keyed by one of them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IdHash;
 
