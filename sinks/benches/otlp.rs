@@ -8,11 +8,11 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
 
-#[path = "../tests/otlp/exchange.rs"]
-mod exchange;
+#[path = "../tests/otlp/fixture.rs"]
+mod fixture;
 
 use bytes::Bytes;
-use exchange::exchange;
+use fixture::exchange;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -25,10 +25,9 @@ use rauta_core::bus::Subscriber;
 use rauta_core::clock;
 use rauta_schemas::{
     BackendId, BackendName, EndpointId, EndpointName, Event, Identity, ListenerId, ListenerName,
-    Names, Producer, RouteKind, RuleId, RuleName,
+    Names, RouteKind, RuleId, RuleName,
 };
-use rauta_sinks::otlp::{Config, Inputs, Otlp, Patience, Protocol, Spans, Tail, Target, TlsFiles};
-use rauta_sinks::prometheus::Page;
+use rauta_sinks::otlp::{Otlp, Patience, Protocol, Spans, Target};
 use rauta_sinks::totals::SinkTotals;
 use rustix::time::{ClockId, clock_gettime};
 use std::convert::Infallible;
@@ -125,41 +124,14 @@ impl Sink {
     fn start(protocol: Protocol, gzip: bool, address: SocketAddr) -> Self {
         let names = Names::default();
         let identity = identity(&names);
-        let config = Config {
-            traces: Some(Target {
-                protocol,
-                url: format!("http://{address}/v1/traces")
-                    .parse()
-                    .expect("a URL"),
-                headers: HeaderMap::new(),
-                timeout: Duration::from_secs(10),
-                gzip,
-                tls: TlsFiles::default(),
-            }),
-            metrics: None,
-            logs: None,
-            service_name: "rauta".into(),
-            resource: Vec::new(),
-            tail: Tail {
-                failed: true,
-                slower_than: None,
-            },
-            metrics_interval: Duration::from_secs(1),
+        let target = Target {
+            gzip,
+            ..fixture::target(protocol, address)
         };
-        let inputs = Inputs {
-            names,
-            page: Arc::new(Page::default()),
-            anomalies: None,
-            producer: Producer {
-                cluster: "bench".into(),
-                node: "n1".into(),
-                version: "0".into(),
-            },
-        };
-        let (otlp, spans) = Otlp::start(config, Patience::default(), inputs).expect("starts");
+        let (otlp, spans) = fixture::start(target, Patience::default(), names);
         Self {
             totals: Arc::clone(&otlp.totals()[0]),
-            spans: spans.expect("traces are sent"),
+            spans,
             otlp,
             identity,
             offered: 0,

@@ -12,6 +12,3 @@ pub mod otlp; // traces, metrics and logs to a collector
 pub mod prometheus; // metrics for a scrape
 pub mod spool; // anomalies on disk until every sink has delivered them
 pub mod totals; // what every sink counts
-
-#[cfg(test)]
-mod test_events;

@@ -14,10 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rauta_core::bus::{Bus, BusConfig, PerFamily, Pipeline, Publisher, Subscriber};
 use rauta_core::clock::{self, Now};
 use rauta_schemas::{
-    Attempt, ConnectionId, Event, ExchangeId, Families, Family, FourTuple, HttpMethod,
-    HttpRequestEvent, HttpResponseEvent, HttpVersion, Identity, InlineText, ListenerId, Outcome,
-    Reason, Side, Source, Timings, TraceContext,
+    ConnectionId, Event, ExchangeId, Families, Family, HttpRequestEvent, HttpResponseEvent,
 };
+use rauta_test_support::events;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Events per batch: half a lane, so that nothing is dropped and the whole lane is gone through.
@@ -161,15 +160,7 @@ fn request(exchange: ExchangeId, wall_ns: u64) -> Event {
         exchange,
         wall_ns,
         start_ns: wall_ns,
-        downstream: FourTuple::default(),
-        path: InlineText::new("/cart/17/items"),
-        authority: InlineText::new("shop.example.com"),
-        detail: None,
-        listener: ListenerId::from(1),
-        method: HttpMethod::Get,
-        version: HttpVersion::Http11,
-        source: Source::Proxy,
-        is_probe: false,
+        ..events::request(exchange.ordinal, "/cart/17/items")
     })
 }
 
@@ -179,26 +170,6 @@ fn response(exchange: ExchangeId, wall_ns: u64) -> Event {
         wall_ns,
         start_ns: wall_ns,
         last_byte_ns: 1_000_000 + u64::from(exchange.ordinal),
-        timings: Timings::NONE,
-        request_bytes: 0,
-        response_bytes: 1024,
-        trace: TraceContext::default(),
-        upstream: FourTuple::default(),
-        identity: Identity::default(),
-        detail: None,
-        status: 200,
-        grpc_status: None,
-        attempts_count: 1,
-        attempts: [Attempt::NONE.outcome; 2],
-        method: HttpMethod::Get,
-        downstream_version: HttpVersion::Http11,
-        upstream_version: HttpVersion::Http11,
-        outcome: Outcome::Completed,
-        side: Side::None,
-        reason: Reason::None,
-        source: Source::Proxy,
-        is_probe: false,
-        is_streaming: false,
-        is_tls: false,
+        ..events::response(exchange.ordinal, 200)
     })
 }

@@ -286,10 +286,10 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_events::{request, response};
     use rauta_core::bus::{Bus, BusConfig};
     use rauta_core::clock;
     use rauta_schemas::{Families, Family};
+    use rauta_test_support::events::{chosen_request, response};
 
     fn log(folder: &tempfile::TempDir, config: AccessLogConfig) -> (AccessLog, std::path::PathBuf) {
         let path = folder.path().join("access.jsonl");
@@ -316,7 +316,10 @@ mod tests {
     fn a_line_joins_both_events_of_an_exchange() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (mut log, path) = log(&folder, all());
-        log.on_event(&Event::HttpRequest(request(7, "/a?token=x\u{1b}&q=1")));
+        log.on_event(&Event::HttpRequest(chosen_request(
+            7,
+            "/a?token=x\u{1b}&q=1",
+        )));
         log.on_event(&Event::HttpResponse(response(7, 200)));
         log.flush().expect("flushes");
         let lines = lines(&path);
@@ -360,7 +363,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let fields = Some(vec!["status".into(), "path".into()]);
         let (mut log, path) = log(&folder, AccessLogConfig { fields, ..all() });
-        log.on_event(&Event::HttpRequest(request(1, "/a")));
+        log.on_event(&Event::HttpRequest(chosen_request(1, "/a")));
         log.on_event(&Event::HttpResponse(response(1, 404)));
         log.flush().expect("flushes");
         let text = std::fs::read_to_string(&path).expect("read");

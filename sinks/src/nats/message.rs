@@ -100,8 +100,8 @@ fn headers(spooled: &Spooled, schema: &str, content_type: &str) -> HeaderMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_events::{anomaly, sample};
     use rauta_schemas::{Emission, Occurrence, TapioEvent};
+    use rauta_test_support::events::{anomaly, sample};
     use std::sync::Arc;
 
     fn spooled(samples: usize) -> Spooled {

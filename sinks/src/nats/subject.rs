@@ -138,7 +138,7 @@ fn push(subject: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_events::anomaly;
+    use rauta_test_support::events::anomaly;
 
     fn subject(template: &str, cluster: &str) -> String {
         let producer = Producer {

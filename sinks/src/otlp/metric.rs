@@ -163,10 +163,10 @@ fn attributes(metric: &proto::Metric) -> Vec<KeyValue> {
 mod tests {
     use super::*;
     use crate::prometheus::{HttpMetrics, Page, Sample};
-    use crate::test_events::response;
     use opentelemetry_proto::tonic::common::v1::any_value;
     use rauta_core::bus::Subscriber;
     use rauta_schemas::{Event, Names};
+    use rauta_test_support::events::response;
 
     const SPAN: Span = Span {
         start_ns: 1,

@@ -321,12 +321,12 @@ fn status(is_error: bool, message: String) -> Option<Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_events::{request, response};
     use opentelemetry_proto::tonic::common::v1::any_value::Value;
     use rauta_schemas::{Reason, TraceContext};
+    use rauta_test_support::events::{chosen_request, response};
 
     fn spans(event: HttpResponseEvent, path: &str) -> Vec<Span> {
-        let asked = request(1, path);
+        let asked = chosen_request(1, path);
         let kept = Kept {
             response: event,
             asked: Some(Asked {

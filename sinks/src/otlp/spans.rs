@@ -177,9 +177,9 @@ impl Subscriber for Spans {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_events::{request, response};
     use crate::totals::Signal;
     use rauta_schemas::TraceContext;
+    use rauta_test_support::events::{chosen_request, response};
     use std::time::Duration;
 
     fn spans(room: usize) -> (Spans, mpsc::Receiver<Kept>) {
@@ -220,7 +220,10 @@ mod tests {
             hours,
             grpc,
         ] {
-            spans.on_event(&Event::HttpRequest(request(event.exchange.ordinal, "/a?b")));
+            spans.on_event(&Event::HttpRequest(chosen_request(
+                event.exchange.ordinal,
+                "/a?b",
+            )));
             spans.on_event(&Event::HttpResponse(event));
         }
         let mut ordinals = Vec::new();
@@ -262,7 +265,7 @@ mod tests {
     fn what_is_never_answered_does_not_grow() {
         let (mut spans, _kept) = spans(1);
         for ordinal in 1..=100_000 {
-            spans.on_event(&Event::HttpRequest(request(ordinal, "/")));
+            spans.on_event(&Event::HttpRequest(chosen_request(ordinal, "/")));
         }
         assert!(spans.young.len() + spans.old.len() <= 2 * REMEMBERED);
     }

@@ -282,8 +282,8 @@ fn client_labels(names: &Names, event: &HttpResponseEvent) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::prometheus::Page;
-    use crate::test_events::response;
     use rauta_schemas::{EndpointName, ListenerName, RouteKind, RuleName};
+    use rauta_test_support::events::response;
 
     fn lines<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
         text.lines()

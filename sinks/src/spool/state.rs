@@ -49,6 +49,8 @@ pub(super) struct State {
     tail: VecDeque<Arc<Spooled>>,
     /// The next position.
     end: u64,
+    /// The first position of this run.
+    start: u64,
     /// Positions below are on disk, or were once; 0 without a disk.
     written: u64,
     readers: Vec<ReaderState>,
@@ -96,6 +98,7 @@ impl State {
             segments: segments.into(),
             tail: VecDeque::new(),
             end,
+            start: end,
             written: end,
             readers: Vec::new(),
             memory_max: memory_max.max(1),
@@ -135,6 +138,11 @@ impl State {
     /// The next position.
     pub(super) fn end(&self) -> u64 {
         self.end
+    }
+
+    /// How many this run took in.
+    pub(super) fn emitted(&self) -> u64 {
+        self.end - self.start
     }
 
     /// What only memory has and a reader still needs, oldest first.

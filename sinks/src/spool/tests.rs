@@ -2,8 +2,8 @@
 //! sent + dropped + waiting.
 
 use super::*;
-use crate::test_events::anomaly;
 use crate::totals::{DropReason, Signal};
+use rauta_test_support::events::anomaly;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -147,6 +147,28 @@ fn what_was_not_confirmed_comes_again_after_a_kill_with_its_ids() {
     assert_eq!(take(&mut readers[2]), [40, 41]);
     assert_eq!(files(copy.path()), 1, "everybody had everything else");
     drop(killed);
+}
+
+#[test]
+fn what_is_counted_as_emitted_is_on_disk_already() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let one_file = SpoolConfig {
+        segment_bytes: 1 << 20,
+        ..config(Some(folder.path()))
+    };
+    let (mut writer, readers) = open(one_file, &["a"]);
+    let figures = writer.source();
+    let emitted = || figures()[0].value as usize;
+    let appending = std::thread::spawn(move || append(&mut writer, 0..1_000));
+    let mut seen = 0;
+    while seen < 1_000 {
+        seen = emitted();
+        let file = std::fs::read(folder.path().join("00000000000000000000.spool"));
+        let on_disk = record::scan(&file.unwrap_or_default()).len();
+        assert!(on_disk >= seen, "{seen} emitted, {on_disk} on disk");
+    }
+    appending.join().expect("ends");
+    drop(readers);
 }
 
 #[test]

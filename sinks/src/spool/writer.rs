@@ -24,7 +24,8 @@ pub struct SpoolWriter {
     directory: Option<Directory>,
     disk: Disk,
     boot_id: String,
-    figures: Arc<Figures>,
+    /// Tries to write the disk that failed.
+    failed: Arc<AtomicU64>,
     /// Reused for each record.
     bytes: Vec<u8>,
 }
@@ -42,12 +43,6 @@ enum Disk {
     },
 }
 
-#[derive(Debug, Default)]
-struct Figures {
-    emitted: AtomicU64,
-    failed: AtomicU64,
-}
-
 impl SpoolWriter {
     pub(super) fn new(
         config: SpoolConfig,
@@ -62,18 +57,14 @@ impl SpoolWriter {
                 until_ns: now.monotonic_ns + TRY_AGAIN.as_nanos() as u64,
             },
         };
-        let figures = Arc::new(Figures::default());
-        figures.failed.store(
-            u64::from(matches!(disk, Disk::Failing { .. })),
-            Ordering::Relaxed,
-        );
+        let failed = u64::from(matches!(disk, Disk::Failing { .. }));
         Self {
             config,
             shared,
             directory,
             disk,
             boot_id: Ulid::from_parts(now.wall_ns / 1_000_000, fastrand::u128(..)).to_string(),
-            figures,
+            failed: Arc::new(AtomicU64::new(failed)),
             bytes: Vec::new(),
         }
     }
@@ -87,12 +78,16 @@ impl SpoolWriter {
     /// fails, in memory.
     pub fn append(&mut self, event: &Arc<ObserverEvent>) -> Emission {
         self.recover_if_due();
+        let (position, emitted) = {
+            let state = self.shared.lock();
+            (state.end(), state.emitted())
+        };
         let emission = Emission {
             boot_id: self.boot_id.clone(),
-            sequence: self.figures.emitted.fetch_add(1, Ordering::Relaxed) + 1,
+            sequence: emitted + 1,
         };
         let spooled = Arc::new(Spooled {
-            position: self.shared.lock().end(),
+            position,
             emission: emission.clone(),
             event: Arc::clone(event),
         });
@@ -119,8 +114,8 @@ impl SpoolWriter {
 
     /// The spool's own figures, for a scrape.
     pub fn source(&self) -> Source {
-        let (shared, figures) = (Arc::clone(&self.shared), Arc::clone(&self.figures));
-        Box::new(move || samples(&shared, &figures))
+        let (shared, failed) = (Arc::clone(&self.shared), Arc::clone(&self.failed));
+        Box::new(move || samples(&shared, failed.load(Ordering::Relaxed)))
     }
 
     /// Writes one record; `false` where it is in memory only.
@@ -169,7 +164,7 @@ impl SpoolWriter {
         {
             warn_of(path, error);
         }
-        self.figures.failed.fetch_add(1, Ordering::Relaxed);
+        self.failed.fetch_add(1, Ordering::Relaxed);
         self.disk = Disk::Failing {
             until_ns: clock::monotonic_ns() + TRY_AGAIN.as_nanos() as u64,
         };
@@ -268,21 +263,21 @@ pub(super) fn warn_of(path: &Path, error: &std::io::Error) {
     );
 }
 
-fn samples(shared: &Shared, figures: &Figures) -> Vec<Sample> {
-    let (unwritten, (files, bytes)) = {
+fn samples(shared: &Shared, failed: u64) -> Vec<Sample> {
+    let (emitted, unwritten, (files, bytes)) = {
         let state = shared.lock();
-        (state.unwritten_count(), state.on_disk())
+        (state.emitted(), state.unwritten_count(), state.on_disk())
     };
     vec![
         Sample::counter(
             "rauta_spool_emitted_total",
             "Anomalies and all-clears that the spool took in: what sinks have to deliver.",
-            figures.emitted.load(Ordering::Relaxed),
+            emitted,
         ),
         Sample::counter(
             "rauta_spool_write_failures_total",
             "Tries to write the spool's disk that failed.",
-            figures.failed.load(Ordering::Relaxed),
+            failed,
         ),
         Sample::gauge(
             "rauta_spool_memory_only",

@@ -2,14 +2,13 @@
 //!
 //! Proves what the sink does with each; not that a real collector plays them so.
 
-mod exchange; // exchanges as the data plane tells them
+mod fixture; // the sink, and exchanges as the data plane tells them
 mod stub; // the collector
 
-use exchange::exchange;
+use fixture::exchange;
 use rauta_core::bus::Subscriber;
-use rauta_schemas::{Names, Producer};
-use rauta_sinks::otlp::{Config, Inputs, Otlp, Patience, Protocol, Spans, Tail, Target, TlsFiles};
-use rauta_sinks::prometheus::Page;
+use rauta_schemas::Names;
+use rauta_sinks::otlp::{Otlp, Patience, Protocol, Spans, Target};
 use rauta_sinks::totals::{DropReason, Failure, SinkTotals};
 use rauta_test_support::in_time;
 use std::net::SocketAddr;
@@ -46,45 +45,13 @@ impl Sink {
     }
 
     fn with(protocol: Protocol, address: SocketAddr, change: impl FnOnce(&mut Target)) -> Self {
-        let path = match protocol {
-            Protocol::Grpc => "",
-            Protocol::HttpProtobuf => "/v1/traces",
-        };
-        let mut target = Target {
-            protocol,
-            url: format!("http://{address}{path}").parse().expect("a URL"),
-            headers: http::HeaderMap::new(),
-            timeout: ANSWER_WITHIN,
-            gzip: false,
-            tls: TlsFiles::default(),
-        };
+        let mut target = fixture::target(protocol, address);
+        target.timeout = ANSWER_WITHIN;
         change(&mut target);
-        let config = Config {
-            traces: Some(target),
-            metrics: None,
-            logs: None,
-            service_name: "rauta".into(),
-            resource: Vec::new(),
-            tail: Tail {
-                failed: true,
-                slower_than: None,
-            },
-            metrics_interval: Duration::from_secs(1),
-        };
-        let inputs = Inputs {
-            names: Names::default(),
-            page: Arc::new(Page::default()),
-            anomalies: None,
-            producer: Producer {
-                cluster: "test".into(),
-                node: "n1".into(),
-                version: "0".into(),
-            },
-        };
-        let (otlp, spans) = Otlp::start(config, PATIENCE, inputs).expect("starts");
+        let (otlp, spans) = fixture::start(target, PATIENCE, Names::default());
         Self {
             totals: Arc::clone(&otlp.totals()[0]),
-            spans: spans.expect("traces are exported"),
+            spans,
             otlp,
             offered: 0,
         }

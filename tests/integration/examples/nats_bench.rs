@@ -12,14 +12,11 @@
 use anyhow::{Context, ensure};
 use futures_util::StreamExt;
 use rauta_integration::NatsServer;
-use rauta_schemas::{
-    AnomalyKind, AttemptOutcome, BackendName, ExchangeId, FourTuple, Observed, ObserverEvent,
-    Outcome, Phase, Producer, Reason, SampleExchange, Severity, Side, Subject, Timings,
-    TraceContext, Ulid, Unit,
-};
+use rauta_schemas::{ObserverEvent, Producer, Ulid};
 use rauta_sinks::nats::{Auth, Encoding, NatsConfig, NatsSink, StreamConfig, Tls};
 use rauta_sinks::spool::{Spool, SpoolConfig, SpoolWriter};
 use rauta_sinks::totals::{Signal, SinkTotals};
+use rauta_test_support::events;
 use rustix::time::{ClockId, clock_gettime};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -170,60 +167,7 @@ fn clock(id: ClockId) -> Duration {
 
 /// An anomaly as a detector makes it, with five exchanges.
 fn anomaly(number: u64) -> Arc<ObserverEvent> {
-    let sample = SampleExchange {
-        exchange: ExchangeId::default(),
-        wall_ns: 1_790_000_000_000_000_000,
-        path: "/cart/17".to_owned(),
-        status: 503,
-        grpc_status: None,
-        duration_ns: 2_000_000,
-        timings: Timings::NONE,
-        outcome: Some(Outcome::Completed),
-        side: Side::Backend,
-        reason: Reason::None,
-        attempts_count: 1,
-        attempts: [AttemptOutcome::Responded, AttemptOutcome::None],
-        trace: TraceContext {
-            trace_id: [1; 16],
-            span_id: [2; 8],
-            parent_id: [0; 8],
-            flags: 1,
-        },
-        endpoint: "10.0.0.2:8080".to_owned(),
-        downstream: FourTuple::default(),
-        upstream: FourTuple::default(),
-    };
-    Arc::new(ObserverEvent {
-        id: Ulid::from_parts(1_790_000_000_000, u128::from(number)),
-        kind: AnomalyKind::ErrorSpike,
-        phase: Phase::Firing,
-        severity: Severity::Error,
-        key: format!("error_spike/HTTPRoute/shop/cart/{number}"),
-        first_ns: 1_790_000_000_000_000_000,
-        last_ns: 1_790_000_001_000_000_000,
-        window_ns: 10_000_000_000,
-        count: 1,
-        side: Side::Backend,
-        reason: Reason::None,
-        subject: Subject {
-            backend: Some(Arc::new(BackendName {
-                namespace: "shop".to_owned(),
-                service: "cart".to_owned(),
-                port: 80,
-            })),
-            ..Subject::default()
-        },
-        baseline: None,
-        observed: Observed {
-            value: 0.5,
-            unit: Unit::Ratio,
-            threshold: 0.05,
-            affected: 10,
-            open: 0,
-            total: 20,
-            chance: None,
-            lost: 0,
-        },
-        samples: vec![sample; 5],
-    })
+    let mut event = events::anomaly(number);
+    Arc::make_mut(&mut event).samples = vec![events::sample(); 5];
+    event
 }

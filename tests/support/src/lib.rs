@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod client; // RawClient: sends and reads exact bytes
+pub mod events; // events of every kind
 pub mod http2; // frames, and a client that sends exactly these
 mod origin; // Origin: a backend that plays a script
 mod read; // messages cut out of a byte stream

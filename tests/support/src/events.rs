@@ -1,4 +1,4 @@
-//! Events for the sinks' own tests.
+//! Events as the data plane and the detectors make them, for tests to change what they are about.
 
 use rauta_schemas::{
     Address, AnomalyKind, AttemptOutcome, BackendName, ConnectionId, ExchangeId, FourTuple,
@@ -15,18 +15,27 @@ fn exchange(ordinal: u32) -> ExchangeId {
     }
 }
 
-pub(crate) fn request(ordinal: u32, path: &str) -> HttpRequestEvent {
+/// The head of a GET of `target`, with its detail, as one that the access log or sampling chose.
+pub fn chosen_request(ordinal: u32, target: &str) -> HttpRequestEvent {
+    HttpRequestEvent {
+        detail: Some(Box::new(HttpDetail {
+            path: target.to_owned(),
+            ..HttpDetail::default()
+        })),
+        ..request(ordinal, target.split('?').next().unwrap_or(target))
+    }
+}
+
+/// The head of a GET.
+pub fn request(ordinal: u32, path: &str) -> HttpRequestEvent {
     HttpRequestEvent {
         exchange: exchange(ordinal),
         wall_ns: 1,
         start_ns: 1,
         downstream: FourTuple::default(),
-        path: InlineText::new(path.split('?').next().unwrap_or(path)),
+        path: InlineText::new(path),
         authority: InlineText::new("a.test"),
-        detail: Some(Box::new(HttpDetail {
-            path: path.to_owned(),
-            ..HttpDetail::default()
-        })),
+        detail: None,
         listener: ListenerId::NONE,
         method: HttpMethod::Get,
         version: HttpVersion::Http11,
@@ -35,7 +44,8 @@ pub(crate) fn request(ordinal: u32, path: &str) -> HttpRequestEvent {
     }
 }
 
-pub(crate) fn response(ordinal: u32, status: u16) -> HttpResponseEvent {
+/// An answer of five bytes after 2 ms, from the only attempt.
+pub fn response(ordinal: u32, status: u16) -> HttpResponseEvent {
     HttpResponseEvent {
         exchange: exchange(ordinal),
         wall_ns: 1,
@@ -75,7 +85,7 @@ pub(crate) fn response(ordinal: u32, status: u16) -> HttpResponseEvent {
 }
 
 /// An anomaly with a number, whose documents have a namespace.
-pub(crate) fn anomaly(number: u64) -> Arc<ObserverEvent> {
+pub fn anomaly(number: u64) -> Arc<ObserverEvent> {
     Arc::new(ObserverEvent {
         id: Ulid::from_parts(1_700_000_000_000, u128::from(number)),
         kind: AnomalyKind::ErrorSpike,
@@ -112,7 +122,7 @@ pub(crate) fn anomaly(number: u64) -> Arc<ObserverEvent> {
 }
 
 /// An exchange that shows an anomaly.
-pub(crate) fn sample() -> SampleExchange {
+pub fn sample() -> SampleExchange {
     SampleExchange {
         exchange: exchange(1),
         wall_ns: 1,
