@@ -1,9 +1,9 @@
 //! `rauta explain`: which listener, route, rule, filters and backend answer a request, or the
 //! nearest candidates and the first condition that each of them missed.
 
+use crate::admin::client;
 use crate::cli::ExplainArgs;
 use crate::{EXIT_NO, check, log};
-use anyhow::{Context, bail};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use rauta_gateway_api::Config;
 use rauta_routing::{
@@ -54,44 +54,21 @@ fn split(header: &str) -> (String, String) {
 
 /// Asks a running RAUTA's admin server.
 fn ask(admin: std::net::SocketAddr, arguments: &ExplainArgs) -> anyhow::Result<Value> {
-    use std::io::{Read, Write};
-    let mut query = format!(
-        "url={}&method={}",
-        encode(&arguments.url),
-        encode(&arguments.method)
-    );
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("url", &arguments.url);
+    query.append_pair("method", &arguments.method);
     for header in &arguments.header {
-        query.push_str(&format!("&header={}", encode(header)));
+        query.append_pair("header", header);
     }
-    let mut stream = std::net::TcpStream::connect(admin)
-        .with_context(|| format!("--admin: nothing answers at {admin}"))?;
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(10)))?;
-    write!(
-        stream,
-        "GET /explain?{query} HTTP/1.0\r\nHost: {admin}\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .context("--admin: no HTTP answer")?;
-    if !head.contains(" 200 ") {
-        bail!("{}", body.trim());
-    }
-    Ok(serde_json::from_str(body)?)
-}
-
-/// Percent-encodes everything but unreserved characters.
-fn encode(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            byte => encoded.push_str(&format!("%{byte:02X}")),
-        }
-        encoded
-    })
+    let target = format!("/explain?{}", query.finish());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let answer = runtime.block_on(async {
+        let response = client::ask(admin, &target, "application/json").await?;
+        client::document(response).await
+    })?;
+    Ok(serde_json::from_slice(&answer)?)
 }
 
 /// The request that is asked about.

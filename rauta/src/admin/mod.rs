@@ -13,6 +13,7 @@
 //! only PUT changes anything.
 
 mod answer;
+pub(crate) mod client;
 mod recent;
 mod server;
 

@@ -1,6 +1,7 @@
 //! The standard variables of OpenTelemetry, as fields of RAUTA's own configuration.
 
 use super::Layers;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 /// Fields that exist for all signals together and for each.
@@ -100,26 +101,6 @@ fn millis(text: &str) -> Value {
 fn list(text: &str) -> Value {
     text.split(',')
         .filter(|pair| !pair.trim().is_empty())
-        .map(|pair| Value::from(decoded(pair.trim())))
+        .map(|pair| Value::from(percent_decode_str(pair.trim()).decode_utf8_lossy()))
         .collect()
-}
-
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (first, byte) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            (other, _) => {
-                bytes.push(*other);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

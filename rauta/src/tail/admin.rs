@@ -3,27 +3,20 @@
 
 use super::Show;
 use super::lines::Lines;
+use crate::admin::client;
 use crate::cli::TailArgs;
 use crate::log;
-use anyhow::{Context, bail};
-use bytes::Bytes;
-use http::header::{ACCEPT, HOST};
-use http::{Request, Response};
-use http_body_util::{BodyExt, Empty, Limited};
+use anyhow::Context;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-/// An answer's head takes no longer.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two attempts at a RAUTA that has gone.
 const AGAIN: Duration = Duration::from_millis(500);
-/// All kept anomalies are no more than this.
-const LIST_BYTES_MAX: usize = 64 << 20;
+/// Where the admin server keeps the last anomalies, and tells each new one.
+const EVENTS: &str = "/events";
 
 /// Shows the last anomalies that are kept, then, unless it is read once, each new one.
 pub(super) async fn follow(
@@ -46,7 +39,7 @@ pub(super) async fn follow(
     let mut is_told = false;
     loop {
         again.tick().await;
-        match ask(address, "text/event-stream").await {
+        match client::ask(address, EVENTS, "text/event-stream").await {
             Ok(response) => {
                 if std::mem::take(&mut is_told) {
                     log::error_line(&format!("{address} answers again"));
@@ -81,36 +74,7 @@ async fn stream(mut body: Incoming, show: &mut Show) -> anyhow::Result<()> {
 }
 
 async fn kept(address: SocketAddr) -> anyhow::Result<Vec<Value>> {
-    let body = ask(address, "application/json").await?.into_body();
-    let collected = Limited::new(body, LIST_BYTES_MAX).collect().await;
-    let collected = collected.map_err(|error| anyhow::anyhow!("{address}/events: {error}"))?;
-    serde_json::from_slice(&collected.to_bytes())
-        .with_context(|| format!("{address}/events is no list of anomalies"))
-}
-
-async fn ask(address: SocketAddr, accept: &'static str) -> anyhow::Result<Response<Incoming>> {
-    timeout(PATIENCE, asked(address, accept))
-        .await
-        .with_context(|| format!("--admin: {address} does not answer"))?
-}
-
-async fn asked(address: SocketAddr, accept: &'static str) -> anyhow::Result<Response<Incoming>> {
-    let stream = TcpStream::connect(address).await.with_context(|| {
-        format!(
-            "--admin: nothing answers at {address}; is `rauta run` running, and with this --admin?"
-        )
-    })?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    // Its end is seen by the one who reads the body.
-    tokio::spawn(connection);
-    let request = Request::get("/events")
-        .header(HOST, address.to_string())
-        .header(ACCEPT, accept)
-        .body(Empty::<Bytes>::new())?;
-    let response = sender.send_request(request).await?;
-    if !response.status().is_success() {
-        bail!("--admin: {address}/events answers {}", response.status());
-    }
-    Ok(response)
+    let response = client::ask(address, EVENTS, "application/json").await?;
+    serde_json::from_slice(&client::document(response).await?)
+        .with_context(|| format!("{address}{EVENTS} is no list of anomalies"))
 }
