@@ -2,11 +2,11 @@
 
 use crate::RunArgs;
 use crate::cell::{Cell, H1};
-use crate::peer::{self, Bench, Peer};
+use crate::peer::{Bench, Peer};
 use crate::process::Process;
 use crate::round::CORES;
 use anyhow::ensure;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -29,20 +29,9 @@ const IDLE: usize = 5_000;
 
 /// Runs it, and gives its part of the page.
 pub(crate) fn measure(arguments: &RunArgs, folder: &Path) -> anyhow::Result<String> {
-    let backend = SocketAddr::from((Ipv4Addr::new(127, 0, 20, 1), 18_071));
-    let bench = Bench {
-        folder,
-        backend,
-        rauta: arguments.rauta.clone(),
-        workers: WORKERS,
-        certificate: peer::certificate(folder)?,
-    };
-    let program = std::env::current_exe()?.display().to_string();
-    let body = CELL.body.to_string();
-    let command = [program, "backend".into(), backend.to_string(), body];
+    let bench = Bench::new(folder, &arguments.rauta, WORKERS)?;
+    let _origin = bench.origin(&CELL)?;
     let log = folder.join("memory.log");
-    let mut origin = Process::start("backend", CORES.1, &command, &log)?;
-    origin.wait_for(backend, &log)?;
     let command = Peer::Rauta.command(&CELL, &bench)?.unwrap_or_default();
     let mut rauta = Process::start(NAME, CORES.0, &command, &log)?;
     let address = Peer::Rauta.address();

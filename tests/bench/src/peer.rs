@@ -1,6 +1,8 @@
 //! Each proxy: its configuration for a cell, its command, and where it listens.
 
 use crate::cell::{Cell, Protocol};
+use crate::process::Process;
+use crate::round::CORES;
 use anyhow::Context;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -136,6 +138,29 @@ pub(crate) struct Bench<'a> {
     pub(crate) workers: usize,
     /// PEM of a self-signed certificate and of its key.
     pub(crate) certificate: (String, String),
+}
+
+impl<'a> Bench<'a> {
+    pub(crate) fn new(folder: &'a Path, rauta: &Path, workers: usize) -> anyhow::Result<Self> {
+        Ok(Self {
+            folder,
+            backend: SocketAddr::from((Ipv4Addr::new(127, 0, 20, 1), 18_070)),
+            rauta: rauta.to_owned(),
+            workers,
+            certificate: certificate(folder)?,
+        })
+    }
+
+    /// Starts the backend of a cell, and waits until it takes connections.
+    pub(crate) fn origin(&self, cell: &Cell) -> anyhow::Result<Process> {
+        let program = std::env::current_exe()?.display().to_string();
+        let (backend, body) = (self.backend.to_string(), cell.body.to_string());
+        let command = [program, "backend".into(), backend, body];
+        let log = self.folder.join("backend.log");
+        let mut origin = Process::start("backend", CORES.1, &command, &log)?;
+        origin.wait_for(self.backend, &log)?;
+        Ok(origin)
+    }
 }
 
 /// The program's path: where a shell would find it, or among the system's own.
@@ -282,7 +307,7 @@ fn envoy(address: SocketAddr, cell: &Cell, bench: &Bench<'_>) -> String {
 }
 
 /// Writes certificate and key where the configurations look for them.
-pub(crate) fn certificate(folder: &Path) -> anyhow::Result<(String, String)> {
+fn certificate(folder: &Path) -> anyhow::Result<(String, String)> {
     let made = rcgen::generate_simple_self_signed(vec!["bench.test".to_owned()])
         .context("a certificate for the bench")?;
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());

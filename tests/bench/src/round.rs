@@ -3,12 +3,11 @@
 use crate::RunArgs;
 use crate::cell::Cell;
 use crate::load::{self, Load};
-use crate::peer::{self, Bench, Peer};
+use crate::peer::{Bench, Peer};
 use crate::process::Process;
 use crate::report::median;
 use anyhow::{Context, ensure};
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 /// The proxies' core and the core of load and backend.
@@ -39,25 +38,8 @@ pub(crate) fn measure(
     arguments: &RunArgs,
     folder: &Path,
 ) -> anyhow::Result<Vec<Round>> {
-    let backend = SocketAddr::from((Ipv4Addr::new(127, 0, 20, 1), 18_070));
-    let certificate = peer::certificate(folder)?;
-    let bench = Bench {
-        folder,
-        backend,
-        rauta: arguments.rauta.clone(),
-        workers: 1,
-        certificate,
-    };
-    let program = std::env::current_exe()?.display().to_string();
-    let command = [
-        program,
-        "backend".into(),
-        backend.to_string(),
-        cell.body.to_string(),
-    ];
-    let log = folder.join("backend.log");
-    let mut origin = Process::start("backend", CORES.1, &command, &log)?;
-    origin.wait_for(backend, &log)?;
+    let bench = Bench::new(folder, &arguments.rauta, 1)?;
+    let _origin = bench.origin(cell)?;
 
     let mut proxies = Vec::new();
     for peer in Peer::ALL.into_iter().filter(|peer| {

@@ -4,7 +4,7 @@
 use crate::SinksArgs;
 use crate::cell::{Cell, H1};
 use crate::load::{self, Load};
-use crate::peer::{self, Bench, Peer};
+use crate::peer::{Bench, Peer};
 use crate::process::Process;
 use crate::report::median;
 use crate::round::{CORES, say};
@@ -37,24 +37,8 @@ struct Run {
 pub(crate) fn measure(arguments: &SinksArgs) -> anyhow::Result<String> {
     let folder = tempfile::tempdir().context("a temporary folder for configurations")?;
     let folder = folder.path();
-    let backend = SocketAddr::from((Ipv4Addr::new(127, 0, 20, 1), 18_070));
-    let bench = Bench {
-        folder,
-        backend,
-        rauta: arguments.rauta.clone(),
-        workers: 1,
-        certificate: peer::certificate(folder)?,
-    };
-    let program = std::env::current_exe()?.display().to_string();
-    let command = [
-        program,
-        "backend".into(),
-        backend.to_string(),
-        H1.body.to_string(),
-    ];
-    let log = folder.join("backend.log");
-    let mut origin = Process::start("backend", CORES.1, &command, &log)?;
-    origin.wait_for(backend, &log)?;
+    let bench = Bench::new(folder, &arguments.rauta, 1)?;
+    let _origin = bench.origin(&H1)?;
 
     let nats = format!("nats://{}", black_hole()?);
     let otlp = format!("http://{}", black_hole()?);
