@@ -46,4 +46,4 @@ mod pods; // which pods there are
 mod run; // start and end
 mod server; // what the API server asks
 
-pub use run::run;
+pub use run::main;

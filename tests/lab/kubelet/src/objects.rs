@@ -45,6 +45,14 @@ pub(crate) type Payload = BTreeMap<String, Vec<u8>>;
 /// What was read: every reference is a key, an object that does not exist has no payload.
 pub(crate) type Objects = BTreeMap<Reference, Option<Payload>>;
 
+/// The payload of an object that exists, for tests.
+#[cfg(test)]
+pub(crate) fn payload_of(pairs: &[(&str, &str)]) -> Option<Payload> {
+    let pairs = pairs.iter();
+    let owned = pairs.map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()));
+    Some(owned.collect())
+}
+
 /// An object could not be read: it may exist or not.
 #[derive(Debug, Error)]
 #[error("{} {namespace:?}/{name:?} cannot be read: {source}", kind.word())]

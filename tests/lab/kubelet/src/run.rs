@@ -1,12 +1,14 @@
 //! The kubelet's own life: it takes its place, serves, and leaves nothing behind.
 
 use std::fs;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::Parser;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use nix::mount::{MntFlags, MsFlags, umount2};
@@ -20,7 +22,7 @@ use crate::events::Events;
 use crate::folders::Folders;
 use crate::images::Images;
 use crate::kubelet::Kubelet;
-use crate::launch::mounts;
+use crate::launch::{self, mounts};
 use crate::pods::Workers;
 use crate::server::Server;
 use crate::{lease, leftovers, network, node};
@@ -32,11 +34,27 @@ const LEAVE_MARGIN: Duration = Duration::from_secs(5);
 /// What all volumes in memory of a node may hold.
 const MEMORY_OPTIONS: &str = "mode=711,size=1g";
 
-/// Runs a kubelet until it is told to stop.
-///
-/// # Errors
-/// What keeps it from starting: a file, a port, a right that it does not have.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+/// The whole program: a kubelet, or one of the launchers that it starts, as the command line says.
+pub fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(code) = launch::run(&words) {
+        return code;
+    }
+    let args = Args::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_max_level(tracing::Level::INFO)
+        .init();
+    run(args).unwrap_or_else(|error| {
+        tracing::error!("{error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs a kubelet until it is told to stop. An error is what keeps it from starting: a file, a
+/// port, a right that it does not have.
+fn run(args: Args) -> anyhow::Result<ExitCode> {
     prepare(&args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

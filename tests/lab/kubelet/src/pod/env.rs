@@ -193,25 +193,18 @@ fn one_value(
 mod tests {
     use super::super::downward::tests::facts;
     use super::*;
+    use crate::objects::payload_of;
     use serde_json::{Value, json};
 
     fn objects() -> Objects {
-        let payload = |pairs: &[(&str, &str)]| {
-            let pairs = pairs.iter();
-            Some(
-                pairs
-                    .map(|(k, v)| ((*k).to_owned(), v.as_bytes().to_vec()))
-                    .collect(),
-            )
-        };
         Objects::from([
             (
                 Reference::new(Kind::ConfigMap, "map"),
-                payload(&[("a", "1"), ("b", "2")]),
+                payload_of(&[("a", "1"), ("b", "2")]),
             ),
             (
                 Reference::new(Kind::Secret, "secret"),
-                payload(&[("key", "hidden")]),
+                payload_of(&[("key", "hidden")]),
             ),
             (Reference::new(Kind::Secret, "absent"), None),
         ])

@@ -1,26 +1,19 @@
 //! The files of each kind of volume.
 
 use super::*;
+use crate::objects::payload_of;
 use crate::pod::downward::tests::facts;
 use serde_json::{Value, json};
 
 fn objects() -> Objects {
-    let payload = |pairs: &[(&str, &str)]| {
-        let pairs = pairs.iter();
-        Some(
-            pairs
-                .map(|(k, v)| ((*k).to_owned(), v.as_bytes().to_vec()))
-                .collect(),
-        )
-    };
     Objects::from([
         (
             Reference::new(Kind::Secret, "tls"),
-            payload(&[("tls.crt", "C"), ("tls.key", "K")]),
+            payload_of(&[("tls.crt", "C"), ("tls.key", "K")]),
         ),
         (
             Reference::new(Kind::ConfigMap, "map"),
-            payload(&[("a", "1")]),
+            payload_of(&[("a", "1")]),
         ),
         (Reference::new(Kind::Secret, "absent"), None),
     ])
