@@ -68,19 +68,20 @@ soak: ## The long proofs at full size (minutes)
 detection: tools ## How right the detectors are: the table of docs/detection.md, played anew
 	@$(CARGO) run --release --locked --package rauta-processors --example harness -- $(ARGS)
 
+# Chosen together, so that features are the same and nothing is built twice.
+LAB_PACKAGES := --package rauta-lab --package rauta-lab-kubelet --package rauta-conformance
 # The lab's table of images; without one it has the conformance suite's backends.
 IMAGES ?=
 
 .PHONY: lab-up
 lab-up: ## A real Kubernetes to test against, in namespaces of its own: make lab-up ARGS="--ipv6"
 	@tests/tools.sh lab
-	@$(CARGO) build --quiet --locked --package rauta-lab --package rauta-lab-kubelet \
-	  --package rauta-conformance
+	@$(CARGO) build --locked $(LAB_PACKAGES)
 	@$(LAB) up --images "$(or $(IMAGES),$$($(BUILD)/debug/rauta-conformance images))" $(ARGS)
 
 .PHONY: lab-down
 lab-down: ## Take the lab down and check that nothing of it, or of one that died, is left
-	@$(CARGO) build --quiet --locked --package rauta-lab
+	@$(CARGO) build --quiet --locked $(LAB_PACKAGES)
 	@$(LAB) down $(ARGS)
 
 .PHONY: lab-status
@@ -100,7 +101,7 @@ MANIFESTS ?=
 .PHONY: conformance
 conformance: ## The official suite on a lab: CHANNEL=standard PROFILES=GATEWAY-HTTP,… RUN=TestName
 	@tests/tools.sh lab
-	@$(CARGO) build --quiet --locked --package rauta-conformance
+	@$(CARGO) build --locked $(LAB_PACKAGES)
 	@$(BUILD)/debug/rauta-conformance --channel $(CHANNEL) $(if $(PROFILES),--profiles $(PROFILES)) \
 	  $(if $(RUN),--run $(RUN)) $(if $(MANIFESTS),--manifests $(MANIFESTS)) $(ARGS)
 
