@@ -1,5 +1,6 @@
 //! The other end: occurrences as a subscriber hears them, for `rauta tail`.
 
+use super::streams::stream_of;
 use async_nats::jetstream;
 use async_nats::{Client, ConnectOptions, HeaderMap, ServerAddr, Subscriber};
 use futures_util::StreamExt;
@@ -108,7 +109,7 @@ async fn kept(client: &Client, subject: &str, last: usize) -> VecDeque<Vec<u8>> 
     }
     let mut context = jetstream::new(client.clone());
     context.set_timeout(PATIENCE);
-    let Ok(name) = context.stream_by_subject(subject).await else {
+    let Some(name) = stream_of(&context, subject).await else {
         return VecDeque::new();
     };
     let Ok(stream) = context.get_stream(name).await else {

@@ -54,7 +54,8 @@ pub(super) async fn survey(context: &Context, config: &NatsConfig, told: &Told) 
     captured
 }
 
-async fn stream_of(context: &Context, subject: &str) -> Option<String> {
+/// The stream that takes a subject, if there is one and the server tells.
+pub(super) async fn stream_of(context: &Context, subject: &str) -> Option<String> {
     match context.stream_by_subject(subject).await {
         Ok(stream) => Some(stream),
         Err(error) => {

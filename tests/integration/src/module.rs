@@ -99,18 +99,9 @@ fn programs(name: &str, module: &Module, paths: &[&str]) -> anyhow::Result<PathB
             let package = format!("{path}/{inner}");
             format!("{}@{version}", package.trim_end_matches('/'))
         });
-        let output = go(aside)
-            .args(["install", "-trimpath"])
-            .args(packages)
-            .env("GOBIN", &programs)
-            .env("CGO_ENABLED", "0")
-            .output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "{path} {version} cannot be built: {}",
-            said.trim()
-        );
+        let mut install = go(aside);
+        install.args(["install", "-trimpath"]).args(packages);
+        build(module, install.env("GOBIN", &programs))?;
         Ok(programs)
     })
 }
@@ -125,22 +116,28 @@ pub(crate) fn otelcol() -> anyhow::Result<PathBuf> {
         download(&COLLECTOR_BUILDER, aside)?;
         std::fs::write(aside.join("builder.yaml"), COLLECTOR_PARTS)?;
         let builder = format!("{path}@{version}");
-        let output = go(aside)
-            .args(["run", "-trimpath", &builder, "--config", "builder.yaml"])
-            .env("CGO_ENABLED", "0")
-            .output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "{path} {version} cannot be built: {}",
-            said.trim()
-        );
+        let mut run = go(aside);
+        run.args(["run", "-trimpath", &builder, "--config", "builder.yaml"]);
+        build(&COLLECTOR_BUILDER, &mut run)?;
         let programs = aside.join("programs");
         std::fs::create_dir(&programs)?;
         std::fs::rename(aside.join("out").join("otelcol"), programs.join("otelcol"))?;
         Ok(programs)
     })?;
     Ok(folder.join("otelcol"))
+}
+
+/// Runs what builds something of a module.
+fn build(module: &Module, go: &mut Command) -> anyhow::Result<()> {
+    let Module { path, version, .. } = module;
+    let output = go.env("CGO_ENABLED", "0").output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.trim();
+    ensure!(
+        output.status.success(),
+        "{path} {version} cannot be built: {said}"
+    );
+    Ok(())
 }
 
 /// A folder of that name in the cache, made aside and renamed, so that it is always whole. This

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{ChildStdout, Command};
+use tokio::process::{Child, ChildStdout, Command};
 
 /// Enough failed answers for an error spike.
 const REQUESTS: usize = 20;
@@ -31,6 +31,19 @@ async fn rauta(arguments: &[&str]) -> std::process::Output {
     let mut command = Command::new(built());
     let output = command.args(arguments).stdin(Stdio::null()).output();
     in_time("rauta ends", output).await.expect("it starts")
+}
+
+/// A `rauta tail` that runs until it is dropped, and what it prints.
+fn live(arguments: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut live = Command::new(built())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("starts");
+    let stdout = live.stdout.take().expect("piped");
+    (live, BufReader::new(stdout).lines())
 }
 
 async fn line_with(lines: &mut Lines<BufReader<ChildStdout>>, text: &str) -> String {
@@ -58,14 +71,7 @@ async fn an_anomaly_is_shown_live_and_read_from_its_file_later() {
     let arguments = ["--manifests", manifests.argument(), "--anomaly-log", file];
     let rauta_run = Rauta::start(&arguments, &[]).expect("starts");
     let admin = rauta_run.admin().to_string();
-    let mut live = Command::new(built())
-        .args(["tail", "--admin", &admin])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("starts");
-    let mut lines = BufReader::new(live.stdout.take().expect("piped")).lines();
+    let (_live, mut lines) = live(&["tail", "--admin", &admin]);
 
     fail(manifests.gateway()).await;
     let head = line_with(&mut lines, "error_spike").await;
@@ -103,14 +109,7 @@ async fn anomalies_are_heard_over_nats_live_and_out_of_the_stream() {
     ];
     let arguments = ["--manifests", manifests.argument()];
     let _rauta = Rauta::start(&arguments, &variables).expect("starts");
-    let mut live = Command::new(built())
-        .args(["tail", "--nats", &url])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("starts");
-    let mut lines = BufReader::new(live.stdout.take().expect("piped")).lines();
+    let (_live, mut lines) = live(&["tail", "--nats", &url]);
     fail(manifests.gateway()).await;
     line_with(&mut lines, "error_spike").await;
 
