@@ -14,9 +14,10 @@ pub(crate) struct LogLevel {
 impl LogLevel {
     /// The filter in force, as text.
     pub(crate) fn current(&self) -> String {
-        self.handle
-            .with_current(ToString::to_string)
-            .unwrap_or_default()
+        let filter = self.handle.with_current(ToString::to_string);
+        let filter = filter.unwrap_or_default();
+        let directives = filter.split(',').filter(|directive| *directive != QUIET);
+        directives.collect::<Vec<_>>().join(",")
     }
 
     /// Puts another filter in force; the error says what is wrong with it.
@@ -52,8 +53,16 @@ pub(crate) fn start(filter: &str, json: Option<bool>) -> Result<LogLevel, String
     Ok(LogLevel { handle })
 }
 
+/// The NATS client says at each try what the sink says once, with what to do. Who wants to hear it
+/// names it in the filter.
+const QUIET: &str = "async_nats=off";
+
 fn parse(filter: &str) -> Result<EnvFilter, String> {
-    EnvFilter::try_new(filter).map_err(|error| {
+    let parsed = match filter.contains("async_nats") {
+        true => EnvFilter::try_new(filter),
+        false => EnvFilter::try_new(format!("{QUIET},{filter}")),
+    };
+    parsed.map_err(|error| {
         format!("`{filter}` is no log filter: {error}; use error, warn, info, debug or trace")
     })
 }

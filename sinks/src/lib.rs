@@ -12,3 +12,4 @@ pub mod otlp; // traces, metrics and logs to a collector
 pub mod prometheus; // metrics for a scrape
 pub mod spool; // anomalies on disk until every sink has delivered them
 pub mod totals; // what every sink counts
+mod trust; // what TLS says when two sides do not trust each other

@@ -44,7 +44,9 @@ pub enum Failure {
     Unreachable,
     /// No answer in time.
     Timeout,
-    /// Not allowed: wrong or expired credentials, or no permission.
+    /// TLS: the other side's certificate is not trusted.
+    Untrusted,
+    /// Not allowed: wrong or expired credentials or certificate, or no permission.
     Unauthorized,
     /// Nothing there takes it: no stream binds the subject, no such path.
     NotFound,
@@ -60,9 +62,10 @@ pub enum Failure {
 
 impl Failure {
     /// Every reason, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unreachable,
         Self::Timeout,
+        Self::Untrusted,
         Self::Unauthorized,
         Self::NotFound,
         Self::Full,
@@ -76,6 +79,7 @@ impl Failure {
         match self {
             Self::Unreachable => "unreachable",
             Self::Timeout => "timeout",
+            Self::Untrusted => "untrusted",
             Self::Unauthorized => "unauthorized",
             Self::NotFound => "not_found",
             Self::Full => "full",

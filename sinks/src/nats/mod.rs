@@ -16,6 +16,7 @@ mod core; // the form of the Go programs, without JetStream
 mod jetstream; // occurrences, each confirmed by the stream
 mod listen; // the other end, for people
 mod message; // what is published: subject, headers, document
+mod refusal; // why no connection came about
 mod session; // one connection
 mod streams; // what streams there are, and ours
 mod subject; // templates of subjects
@@ -26,7 +27,7 @@ pub use subject::{SubjectError, SubjectTemplate};
 
 use crate::prometheus::{Sample, Source};
 use crate::spool::SpoolReader;
-use crate::totals::{Failure, SinkTotals};
+use crate::totals::SinkTotals;
 use rauta_schemas::Producer;
 use session::{Ended, Session};
 use std::sync::Arc;
@@ -135,17 +136,5 @@ impl NatsSink {
         let occurrences = self.occurrences.as_ref().map(jetstream::Lane::totals);
         let observer_events = self.observer_events.as_ref().map(core::Lane::totals);
         occurrences.into_iter().chain(observer_events)
-    }
-}
-
-/// Why a connection or a publish failed, in the words of the figures.
-fn failure_of(kind: async_nats::ConnectErrorKind) -> Failure {
-    use async_nats::ConnectErrorKind as Kind;
-    match kind {
-        Kind::Authentication | Kind::AuthorizationViolation => Failure::Unauthorized,
-        Kind::TimedOut => Failure::Timeout,
-        Kind::ServerParse | Kind::Dns | Kind::Tls | Kind::Io | Kind::MaxReconnects => {
-            Failure::Unreachable
-        }
     }
 }

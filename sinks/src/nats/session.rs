@@ -1,7 +1,8 @@
 //! One connection: made, used until the first trouble, and given up as a whole.
 
 use super::config::{Auth, NatsConfig};
-use super::{backoff::Backoff, core, failure_of, jetstream, streams};
+use super::refusal::{self, Refusal};
+use super::{backoff::Backoff, core, jetstream, streams};
 use crate::totals::Failure;
 use async_nats::{Client, ConnectOptions, Event};
 use rauta_schemas::Producer;
@@ -86,42 +87,35 @@ impl Tries {
         tokio::time::sleep(self.pause).await;
         self.pause = self.backoff.next();
         let (sender, events) = mpsc::channel(EVENTS);
-        let options = match options(config).await {
-            Ok(options) => options,
-            Err(text) => {
-                self.told.warn("connection", text);
-                self.pause *= UNAUTHORIZED_FACTOR;
-                return Err(Failure::Unauthorized);
-            }
-        };
-        let options = options.event_callback(move |event| {
-            // Only the first trouble counts; what does not fit comes after it.
-            drop(sender.try_send(event));
-            std::future::ready(())
-        });
-        match options.connect(config.servers.as_slice()).await {
+        match connected(config, sender).await {
             Ok(client) => {
                 self.told.fine("connection", "connected");
                 Ok((client, events))
             }
-            Err(error) => {
-                let failure = failure_of(error.kind());
+            Err(Refusal { failure, text }) => {
                 if failure == Failure::Unauthorized {
                     self.pause *= UNAUTHORIZED_FACTOR;
                 }
-                let servers = config.servers.join(", ");
-                let kind = error.kind();
-                self.told.warn(
-                    "connection",
-                    format!("{servers}: {kind}; anomalies wait in the spool"),
-                );
+                let text = format!("{text}; anomalies wait in the spool");
+                self.told.warn("connection", text);
                 Err(failure)
             }
         }
     }
 }
 
-async fn options(config: &NatsConfig) -> Result<ConnectOptions, String> {
+async fn connected(config: &NatsConfig, sender: mpsc::Sender<Event>) -> Result<Client, Refusal> {
+    let options = options(config)?.event_callback(move |event| {
+        // Only the first trouble counts; what does not fit comes after it.
+        drop(sender.try_send(event));
+        std::future::ready(())
+    });
+    let connected = options.connect(config.servers.as_slice()).await;
+    connected.map_err(|error| Refusal::of(&error, config))
+}
+
+fn options(config: &NatsConfig) -> Result<ConnectOptions, Refusal> {
+    refusal::files(config)?;
     let mut options = ConnectOptions::new()
         .name("rauta")
         .connection_timeout(CONNECT_TIMEOUT)
@@ -140,10 +134,12 @@ async fn options(config: &NatsConfig) -> Result<ConnectOptions, String> {
         Auth::None => Ok(options),
         Auth::Token(token) => Ok(options.token(token.clone())),
         Auth::User(user, password) => Ok(options.user_and_password(user.clone(), password.clone())),
-        Auth::Credentials(path) => options
-            .credentials_file(path)
-            .await
-            .map_err(|error| format!("nats.credentials_file: {}: {error}", path.display())),
+        Auth::Credentials(path) => std::fs::read_to_string(path)
+            .and_then(|text| options.credentials(&text))
+            .map_err(|error| {
+                let field = "nats.credentials_file";
+                Refusal::file(Failure::Unauthorized, field, path, &error)
+            }),
     }
 }
 

@@ -321,7 +321,7 @@ async fn an_expired_certificate_stops_nothing_but_the_export_until_it_is_renewed
         sink.offer(3);
         let mut look = tokio::time::interval(Duration::from_millis(5));
         let refused = async {
-            while sink.totals.failed(Failure::Unreachable) < 2 {
+            while sink.totals.failed(Failure::Untrusted) < 2 {
                 look.tick().await;
             }
         };

@@ -4,6 +4,7 @@
 
 mod beside; // programs that run beside a test
 mod collector; // an OpenTelemetry Collector
+mod disk; // a small disk that a test can fill
 mod http; // a byte-exact client of few lines
 mod manifests; // folders of manifests
 mod module; // the Gateway API's published examples, grpcurl, the NATS server
@@ -14,6 +15,7 @@ mod prometheus; // Prometheus, and promtool
 mod scale; // how large the long proofs are
 
 pub use collector::Collector;
+pub use disk::Disk;
 pub use http::{Answer, get, request};
 pub use manifests::{Manifests, route, service};
 pub use module::{gateway_api, grpcurl, nats_server};

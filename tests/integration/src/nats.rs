@@ -1,12 +1,12 @@
 //! A NATS server with JetStream, of a test's own: on loopback, in a folder that goes with it.
 
 use crate::beside::{Beside, free_address};
+use crate::disk::Disk;
 use crate::module::nats_server;
-use anyhow::{Context, ensure};
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -17,22 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct NatsServer {
     running: Option<Beside>,
-    /// Keeps the mount namespace in which the store is a disk of its own.
+    /// Its store, where that is a disk of its own.
     disk: Option<Disk>,
     folder: TempDir,
     address: SocketAddr,
-}
-
-/// A process in a mount namespace with a small disk in it; killed when dropped, which takes the
-/// disk away.
-#[derive(Debug)]
-struct Disk(Child);
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
 }
 
 impl NatsServer {
@@ -61,7 +49,9 @@ impl NatsServer {
             folder,
             address: free_address()?,
             running: None,
-            disk: mebibytes.map(|size| mount(&store, size)).transpose()?,
+            disk: mebibytes
+                .map(|size| Disk::mount(&store, size))
+                .transpose()?,
         };
         server.configure(settings)?;
         server.restart()?;
@@ -101,35 +91,10 @@ impl NatsServer {
         self.folder.path()
     }
 
-    /// Leaves no room on its disk.
-    ///
-    /// # Errors
-    /// Where it has no disk of its own.
-    pub fn fill_disk(&self) -> anyhow::Result<()> {
-        let mut ballast = std::fs::File::create(self.ballast()?)?;
-        let block = [1; 4096];
-        loop {
-            match ballast.write_all(&block) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// Gives the room back. The server notices at its next start.
-    ///
-    /// # Errors
-    /// Where it was not taken.
-    pub fn free_disk(&self) -> anyhow::Result<()> {
-        Ok(std::fs::remove_file(self.ballast()?)?)
-    }
-
-    fn ballast(&self) -> anyhow::Result<PathBuf> {
-        let disk = self.disk.as_ref().context("a disk of its own")?;
-        let store = self.store();
-        let inside = store.strip_prefix("/")?.join("ballast");
-        Ok(Path::new(&format!("/proc/{}/root", disk.0.id())).join(inside))
+    /// Its disk, where it has one of its own. The server notices room that comes back at its next
+    /// start.
+    pub fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
     }
 
     /// The process id, while it runs.
@@ -150,12 +115,7 @@ impl NatsServer {
         self.kill();
         let program = nats_server()?.join("nats-server");
         let mut command = match &self.disk {
-            Some(disk) => {
-                let mut command = Command::new("nsenter");
-                let namespace = format!("--mount=/proc/{}/ns/mnt", disk.0.id());
-                command.args([namespace.as_str(), "--"]).arg(program);
-                command
-            }
+            Some(disk) => disk.command(program),
             None => Command::new(program),
         };
         command.arg("-c").arg(self.folder.path().join("nats.conf"));
@@ -167,37 +127,7 @@ impl NatsServer {
     }
 }
 
-/// A process that keeps a mount namespace with a disk at `place`.
-fn mount(place: &Path, mebibytes: u32) -> anyhow::Result<Disk> {
-    let script = "mount -t tmpfs -o size=\"$1\" rauta-test \"$2\" && echo mounted && exec cat";
-    let mut child = Command::new("unshare")
-        .args([
-            "--mount",
-            "--propagation",
-            "private",
-            "sh",
-            "-c",
-            script,
-            "sh",
-        ])
-        .arg(format!("{mebibytes}m"))
-        .arg(place)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("unshare cannot be started (Debian: util-linux)")?;
-    let said = child.stdout.take().context("its stdout was asked for")?;
-    let disk = Disk(child);
-    let mut line = String::new();
-    BufReader::new(said).read_line(&mut line)?;
-    ensure!(
-        line == "mounted\n",
-        "a disk of its own needs root: mount said nothing good"
-    );
-    Ok(disk)
-}
-
-/// It greets every connection: then it is there for clients.
+/// It greets every connection, in clear also where TLS comes next: then it is there for clients.
 fn greet(address: SocketAddr) -> anyhow::Result<()> {
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;

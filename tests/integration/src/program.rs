@@ -1,5 +1,6 @@
 //! The built program, and a running one.
 
+use crate::disk::Disk;
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -72,6 +73,8 @@ fn build() -> anyhow::Result<PathBuf> {
 pub struct Rauta {
     child: Child,
     log: Receiver<String>,
+    /// What was taken from the log so far.
+    said: Vec<String>,
     admin: SocketAddr,
 }
 
@@ -82,7 +85,27 @@ impl Rauta {
     /// # Errors
     /// With everything it said, where it ends or stays silent instead.
     pub fn start(arguments: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let mut child = Command::new(built())
+        Self::start_by(Command::new(built()), arguments, variables)
+    }
+
+    /// The same where this disk is mounted.
+    ///
+    /// # Errors
+    /// With everything it said, where it ends or stays silent instead.
+    pub fn start_on(
+        disk: &Disk,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        Self::start_by(disk.command(built()), arguments, variables)
+    }
+
+    fn start_by(
+        mut command: Command,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let mut child = command
             .args(["run", "--admin", "127.0.0.1:0"])
             .args(arguments)
             .envs(variables.iter().copied())
@@ -102,6 +125,7 @@ impl Rauta {
         let mut rauta = Self {
             child,
             log,
+            said: Vec::new(),
             admin: SocketAddr::from(([0, 0, 0, 0], 0)),
         };
         let line = rauta.wait_for("admin server listens")?;
@@ -125,17 +149,40 @@ impl Rauta {
     /// # Errors
     /// With the lines since the last call, where it does not come.
     pub fn wait_for(&mut self, message: &str) -> anyhow::Result<Value> {
-        let mut seen = Vec::new();
+        self.next_line(message, |line| {
+            let value = serde_json::from_str::<Value>(line).ok()?;
+            (value["message"] == message).then_some(value)
+        })
+    }
+
+    /// The first log line that contains this text, which may have been said already.
+    ///
+    /// # Errors
+    /// With the lines since the last call, where it does not come.
+    pub fn wait_for_text(&mut self, text: &str) -> anyhow::Result<String> {
+        if let Some(line) = self.said.iter().find(|line| line.contains(text)) {
+            return Ok(line.clone());
+        }
+        self.next_line(text, |line| line.contains(text).then(|| line.to_owned()))
+    }
+
+    /// Every line that it said so far.
+    pub fn said(&mut self) -> &[String] {
+        self.said.extend(self.log.try_iter());
+        &self.said
+    }
+
+    fn next_line<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> anyhow::Result<T> {
+        let start = self.said.len();
         loop {
             let Ok(line) = self.log.recv_timeout(PATIENCE) else {
-                bail!("no line `{message}` in:\n{}", seen.join("\n"));
+                bail!("no line `{what}` in:\n{}", self.said[start..].join("\n"));
             };
-            if let Ok(value) = serde_json::from_str::<Value>(&line)
-                && value["message"] == message
-            {
-                return Ok(value);
+            let found = find(&line);
+            self.said.push(line);
+            if let Some(found) = found {
+                return Ok(found);
             }
-            seen.push(line);
         }
     }
 

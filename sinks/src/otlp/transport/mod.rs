@@ -11,6 +11,7 @@ use self::grpc::Grpc;
 use self::http::Http;
 use super::config::{Protocol, Signal, Target};
 use crate::totals::Failure;
+use crate::trust;
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
@@ -57,8 +58,10 @@ impl Answer {
         Self::Failed(Failed { next, failure, why })
     }
 
-    fn unreached(error: &dyn std::error::Error) -> Self {
-        Self::failed(Next::Reconnect, Failure::Unreachable, chain(error))
+    fn unreached(error: &(dyn std::error::Error + 'static)) -> Self {
+        let trust = trust::failure(error).map(|(failure, _)| failure);
+        let failure = trust.unwrap_or(Failure::Unreachable);
+        Self::failed(Next::Reconnect, failure, chain(error))
     }
 }
 

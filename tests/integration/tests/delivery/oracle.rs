@@ -8,7 +8,7 @@
 use crate::relay::{Cut, Relay};
 use crate::stage::{Stage, endpoint};
 use crate::stream::Stream;
-use rauta_integration::{NatsServer, Rauta, get, scaled};
+use rauta_integration::{Disk, NatsServer, Rauta, get, scaled};
 use rauta_schemas::Phase;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -147,6 +147,10 @@ impl Oracle {
         self.recoveries.push(format!("{what}: {took:.2} s"));
     }
 
+    fn disk(&self) -> &Disk {
+        self.nats.disk().expect("it has its own")
+    }
+
     fn admin(&self) -> SocketAddr {
         self.rauta.as_ref().expect("it runs").admin()
     }
@@ -246,9 +250,9 @@ async fn no_anomaly_is_lost_or_doubled_over_outages_of_nats_and_kills() {
     oracle.relay.cut(Cut::Nothing);
     oracle.recovers("confirmations cut").await;
 
-    oracle.nats.fill_disk().expect("filled");
+    oracle.disk().fill().expect("filled");
     oracle.inject(batch).await;
-    oracle.nats.free_disk().expect("freed");
+    oracle.disk().free().expect("freed");
     oracle.nats.restart().expect("starts again");
     oracle.recovers("disk full").await;
 

@@ -1,8 +1,9 @@
 //! RAUTA in front of an origin that works and of endpoints where nobody listens: each request for
 //! one of these is one fault, and each fault is one anomaly that names the endpoint.
 
-use rauta_integration::{Manifests, Rauta, get, route, service};
+use rauta_integration::{Disk, Manifests, Rauta, get, route, service};
 use std::net::SocketAddr;
+use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -49,16 +50,29 @@ impl Stage {
 
     /// Starts RAUTA with a sink at this URL and a spool that outlives it.
     pub(crate) fn rauta(&self, url: &str, variables: &[(&str, &str)]) -> Rauta {
+        Rauta::start(&self.arguments(url), variables).expect("starts")
+    }
+
+    /// The same where this disk is mounted.
+    pub(crate) fn rauta_on(&self, disk: &Disk, url: &str, variables: &[(&str, &str)]) -> Rauta {
+        Rauta::start_on(disk, &self.arguments(url), variables).expect("starts")
+    }
+
+    /// Where the spool is.
+    pub(crate) fn spool(&self) -> &Path {
+        self.spool.path()
+    }
+
+    fn arguments<'a>(&'a self, url: &'a str) -> [&'a str; 6] {
         let spool = self.spool.path().to_str().expect("UTF-8");
-        let arguments = [
+        [
             "--manifests",
             self.manifests.argument(),
             "--nats",
             url,
             "--spool",
             spool,
-        ];
-        Rauta::start(&arguments, variables).expect("starts")
+        ]
     }
 
     /// Asks for the endpoint of this fault.

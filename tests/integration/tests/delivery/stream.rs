@@ -1,7 +1,7 @@
 //! What a stream holds, read by a client of the test's own, straight from the server.
 
 use anyhow::Context;
-use async_nats::jetstream;
+use async_nats::{ConnectOptions, jetstream};
 use rauta_schemas::{Emission, Occurrence};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -24,15 +24,22 @@ pub(crate) struct Stored {
 pub(crate) struct Stream {
     url: String,
     name: &'static str,
+    options: ConnectOptions,
     read: u64,
     pub(crate) stored: Vec<Stored>,
 }
 
 impl Stream {
     pub(crate) fn new(url: String, name: &'static str) -> Self {
+        Self::with(ConnectOptions::new(), url, name)
+    }
+
+    /// The same for a server that not everybody may connect to.
+    pub(crate) fn with(options: ConnectOptions, url: String, name: &'static str) -> Self {
         Self {
             url,
             name,
+            options,
             read: 0,
             stored: Vec::new(),
         }
@@ -40,7 +47,7 @@ impl Stream {
 
     /// Reads what has come since the last call.
     pub(crate) async fn read(&mut self) -> anyhow::Result<()> {
-        let client = timeout(PATIENCE, async_nats::connect(&self.url)).await??;
+        let client = timeout(PATIENCE, self.options.clone().connect(&self.url)).await??;
         let context = jetstream::new(client);
         let stream = timeout(PATIENCE, context.get_stream(self.name)).await??;
         let last = stream.cached_info().state.last_sequence;
