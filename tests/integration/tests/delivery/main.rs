@@ -156,7 +156,17 @@ async fn a_stream_of_the_users_own_gets_messagepack_and_takes_the_place_of_core_
     };
     context.create_stream(config).await.expect("a stream");
     let stage = Stage::with(2).await;
-    let rauta = stage.rauta(&nats.url(), &[("RAUTA_NATS_ENCODING", "msgpack")]);
+    let mut rauta = stage.rauta(&nats.url(), &[("RAUTA_NATS_ENCODING", "msgpack")]);
+    let told = rauta
+        .wait_for_text("nothing is published there")
+        .expect("told");
+    for part in [
+        "WARN",
+        "the stream ALL takes tapio.events.{type}.{subtype} too",
+        "take that subject out of the stream",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
     injected(&stage, 0).await;
     injected(&stage, 1).await;
     let mut stream = Stream::new(nats.url(), "ALL");
@@ -176,6 +186,11 @@ async fn a_stream_of_the_users_own_gets_messagepack_and_takes_the_place_of_core_
             .all(|s| s.subject.starts_with("rauta.v1."))
     );
     assert_eq!(stream.duplicates(), Vec::<&str>::new());
+    let told = rauta
+        .said()
+        .iter()
+        .filter(|line| line.contains("the stream ALL takes tapio"));
+    assert_eq!(told.count(), 1, "it is said once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
