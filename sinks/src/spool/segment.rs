@@ -124,6 +124,11 @@ impl Active {
         })
     }
 
+    /// Has it no record yet?
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes == FILE_MARK.len() as u64
+    }
+
     /// Appends whole records. Where that fails none of them stays.
     pub(super) fn append(&mut self, records: &[u8]) -> std::io::Result<()> {
         let result = self.file.write_all(records);

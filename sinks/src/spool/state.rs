@@ -161,6 +161,8 @@ impl State {
 
     /// A file was begun, or begun and filled with all that only memory had.
     pub(super) fn add_segment(&mut self, segment: Segment) {
+        // The disk may have taken the beginning of a file and no record: the next one has its name.
+        self.segments.pop_back_if(|last| last.first == last.end);
         self.written = self.written.max(segment.end);
         self.segments.push_back(segment);
     }

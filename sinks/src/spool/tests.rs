@@ -1,6 +1,7 @@
 //! The law of the spool over kills, cuts, flipped bytes and full disks: found at start + emitted =
 //! sent + dropped + waiting.
 
+use super::segment::Segment;
 use super::*;
 use crate::totals::{DropReason, Signal};
 use rauta_test_support::events::anomaly;
@@ -250,6 +251,24 @@ fn file_of(count: u64) -> Vec<u8> {
         record::encode(&spooled, &mut bytes);
     }
     bytes
+}
+
+#[test]
+fn a_file_that_got_no_record_is_not_taken_for_the_next_one_of_its_name() {
+    let mut state = State::new(Vec::new(), 0, 8);
+    state.add_reader(0, SinkTotals::new("a", Signal::Occurrences));
+    let segment = |first, end| Segment {
+        path: format!("{first}.spool").into(),
+        first,
+        end,
+        bytes: 8,
+    };
+    // The disk was full behind the beginning of the file; then it had room again.
+    state.add_segment(segment(0, 0));
+    state.add_segment(segment(0, 1));
+    state.add_segment(segment(1, 2));
+    assert_eq!(state.done(), Vec::<PathBuf>::new(), "it is not delivered");
+    assert_eq!(state.on_disk().0, 2);
 }
 
 /// Opens a spool over one file and reads all of it.

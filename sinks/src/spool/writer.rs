@@ -152,6 +152,9 @@ impl SpoolWriter {
                 true
             }
             Err(error) => {
+                if active.is_empty() {
+                    std::fs::remove_file(&active.path).ok();
+                }
                 self.fail(&error);
                 false
             }

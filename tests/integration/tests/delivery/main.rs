@@ -2,6 +2,7 @@
 //! know nothing but the documents.
 
 mod credentials;
+mod disk;
 mod oracle;
 mod relay;
 mod security;
