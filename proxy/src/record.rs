@@ -11,11 +11,11 @@ use http::header::USER_AGENT;
 use http::{HeaderName, StatusCode};
 use rauta_core::clock::{self, Now};
 use rauta_http1::{Headers, Request};
-use rauta_routing::{Endpoint, Rule};
+use rauta_routing::{Backend, Endpoint, Rule};
 use rauta_schemas::{
-    Address, Attempt, AttemptOutcome, BackendId, DETAIL_BYTES_MAX, Event, ExchangeId, FourTuple,
-    HttpDetail, HttpMethod, HttpProgressEvent, HttpRequestEvent, HttpResponseEvent, HttpVersion,
-    Identity, InlineText, ListenerId, Outcome, Reason, Side, Source, Timings, TraceContext,
+    Address, Attempt, AttemptOutcome, DETAIL_BYTES_MAX, Event, ExchangeId, FourTuple, HttpDetail,
+    HttpMethod, HttpProgressEvent, HttpRequestEvent, HttpResponseEvent, HttpVersion, Identity,
+    InlineText, ListenerId, Outcome, Reason, Side, Source, Timings, TraceContext,
 };
 use std::cell::RefMut;
 use std::rc::Rc;
@@ -84,6 +84,7 @@ impl Record {
                 is_probe: opening.is_probe,
                 is_streaming: false,
                 is_tls: opening.is_tls,
+                is_upstream_tls: false,
             },
         }
     }
@@ -228,8 +229,11 @@ impl Exchange {
     }
 
     /// Notes the backend.
-    pub(crate) fn chose_backend(&self, backend: BackendId) {
-        self.edit(|record| record.event.identity.backend = backend);
+    pub(crate) fn chose_backend(&self, backend: &Backend) {
+        self.edit(|record| {
+            record.event.identity.backend = backend.id();
+            record.event.is_upstream_tls = backend.tls.is_some();
+        });
     }
 
     /// Notes the endpoint of the attempt that begins.

@@ -101,7 +101,7 @@ async fn begin(
         return Ok(Begun::Answered);
     }
     let (share, backend) = choose_backend(worker, rule, place.routing)?;
-    exchange.chose_backend(backend.id());
+    exchange.chose_backend(backend);
     if let Some(answer) = filter::on_request(&share.filters, &received, &mut outgoing, &mut later) {
         respond::answer(worker, downstream, exchange, answer)?;
         return Ok(Begun::Answered);

@@ -336,6 +336,8 @@ pub struct HttpResponseEvent {
     pub is_streaming: bool,
     /// Did the client speak TLS?
     pub is_tls: bool,
+    /// Is TLS spoken with the backend?
+    pub is_upstream_tls: bool,
 }
 
 /// An exchange is still open: sent at the age of [`HttpProgressEvent::FIRST_AFTER_MS`] and then at

@@ -321,6 +321,7 @@ impl Exchange {
             is_probe: self.is_probe,
             is_streaming: self.is_streaming,
             is_tls: false,
+            is_upstream_tls: false,
         }
     }
 

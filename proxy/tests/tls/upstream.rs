@@ -72,6 +72,7 @@ async fn requests_to_a_backend_with_tls_are_encrypted_and_share_a_connection() {
     let told = gateway.events.responses(3).await.remove(2);
     assert_eq!(told.outcome, Outcome::Completed);
     assert_eq!(told.upstream_version, HttpVersion::Http11);
+    assert!(told.is_upstream_tls && !told.is_tls);
 }
 
 #[tokio::test]

@@ -237,6 +237,7 @@ pub(crate) fn response() -> impl Strategy<Value = HttpResponseEvent> {
             is_probe: flags[0],
             is_streaming: flags[1],
             is_tls: flags[0],
+            is_upstream_tls: flags[1],
         },
     )
 }

@@ -250,7 +250,11 @@ impl Exchange<'_> {
             attributes.text("rauta.backend.name", name);
         }
         let (path, query) = self.path_and_query();
-        let mut url = format!("http://{}{path}", endpoint.address);
+        let scheme = match self.response.is_upstream_tls {
+            true => "https",
+            false => "http",
+        };
+        let mut url = format!("{scheme}://{}{path}", endpoint.address);
         if !query.is_empty() {
             url.push('?');
             url.push_str(&query);
@@ -322,10 +326,14 @@ fn status(is_error: bool, message: String) -> Option<Status> {
 mod tests {
     use super::*;
     use opentelemetry_proto::tonic::common::v1::any_value::Value;
-    use rauta_schemas::{Reason, TraceContext};
+    use rauta_schemas::{BackendId, EndpointName, Reason, TraceContext};
     use rauta_test_support::events::{chosen_request, response};
 
     fn spans(event: HttpResponseEvent, path: &str) -> Vec<Span> {
+        spans_with(event, path, &Names::default())
+    }
+
+    fn spans_with(event: HttpResponseEvent, path: &str, names: &Names) -> Vec<Span> {
         let asked = chosen_request(1, path);
         let kept = Kept {
             response: event,
@@ -336,7 +344,7 @@ mod tests {
             }),
         };
         let mut spans = Vec::new();
-        append(&kept, &Names::default(), &mut spans);
+        append(&kept, names, &mut spans);
         assert_eq!(spans.len() as u64, kept.spans());
         spans
     }
@@ -433,6 +441,27 @@ mod tests {
         assert!(is_error(&spans[0]));
         let status = text(&spans[0], "rpc.response.status_code");
         assert_eq!(status.as_deref(), Some("UNAVAILABLE"));
+    }
+
+    #[test]
+    fn the_url_of_an_attempt_says_whether_it_is_over_tls() {
+        let names = Names::default();
+        let endpoint = names.endpoints.intern(EndpointName {
+            address: "10.0.0.7:8443".into(),
+            pod: String::new(),
+            node: String::new(),
+            backend: BackendId::NONE,
+        });
+        for (is_upstream_tls, url) in [
+            (true, "https://10.0.0.7:8443/cart"),
+            (false, "http://10.0.0.7:8443/cart"),
+        ] {
+            let mut event = traced(200);
+            event.is_upstream_tls = is_upstream_tls;
+            event.identity.endpoint = EndpointId::from(endpoint.number());
+            let spans = spans_with(event, "/cart", &names);
+            assert_eq!(text(&spans[1], "url.full").as_deref(), Some(url));
+        }
     }
 
     #[test]

@@ -81,6 +81,7 @@ pub fn response(ordinal: u32, status: u16) -> HttpResponseEvent {
         is_probe: false,
         is_streaming: false,
         is_tls: false,
+        is_upstream_tls: false,
     }
 }
 
