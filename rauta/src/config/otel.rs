@@ -65,6 +65,7 @@ impl Layers {
             let name = "OTEL_METRIC_EXPORT_INTERVAL";
             self.otel_field("metrics_interval", millis(&text), name);
         }
+        self.otel_preferences(read);
         if let Some(sampler) = read("OTEL_TRACES_SAMPLER") {
             let argument = read("OTEL_TRACES_SAMPLER_ARG");
             let share = match sampler.trim_start_matches("parentbased_") {
@@ -77,6 +78,23 @@ impl Layers {
                 _ => Value::String(sampler.clone()),
             };
             self.otel_field("sample", share, "OTEL_TRACES_SAMPLER");
+        }
+    }
+
+    /// Which of several ways to say the same is wanted.
+    fn otel_preferences(&mut self, read: impl Fn(&str) -> Option<String>) {
+        let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+        if let Some(text) = read(name) {
+            self.otel_field("metrics_temporality", text.into(), name);
+        }
+        let name = "OTEL_SEMCONV_STABILITY_OPT_IN";
+        if let Some(text) = read(name) {
+            // It lists what it says about each kind of conventions; RAUTA has those of HTTP.
+            let mut words = text.split(',').map(str::trim);
+            let is_dup = words.clone().any(|word| word == "http/dup");
+            if is_dup || words.any(|word| word == "http") {
+                self.otel_field("old_http_attributes", is_dup.into(), name);
+            }
         }
     }
 

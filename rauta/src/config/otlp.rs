@@ -4,7 +4,7 @@ use super::duration;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use rauta_proxy::{RouteShare, Tracing};
-use rauta_sinks::otlp::{Config, Protocol, Signal, Tail, Target, TlsFiles};
+use rauta_sinks::otlp::{Config, Protocol, Signal, Tail, Target, Temporality, TlsFiles};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -50,6 +50,13 @@ pub(crate) struct RawOtlp {
     pub(crate) keep_slower_than: Option<String>,
     /// How often metrics are sent. Default `10s`.
     pub(crate) metrics_interval: Option<String>,
+    /// Since when totals and histograms are counted: `cumulative` (since RAUTA's start), `delta`
+    /// (since the collector last took them in) or `lowmemory` (`delta` for what RAUTA counts per
+    /// exchange, `cumulative` for its other totals). Default `cumulative`.
+    pub(crate) metrics_temporality: Option<String>,
+    /// Do spans carry the attributes of HTTP by their names of semantic conventions 1.20 too, such
+    /// as `http.method` and `net.peer.name`? Default `false`.
+    pub(crate) old_http_attributes: Option<bool>,
     /// What is different for traces.
     pub(crate) traces: Option<RawSignal>,
     /// What is different for metrics.
@@ -110,6 +117,7 @@ pub(super) fn validate(raw: RawOtlp, mistaken: Mistaken<'_>) -> Option<Otlp> {
     if interval < Duration::from_millis(100) {
         (check.mistaken)("otlp.metrics_interval", "must be at least 100ms".into());
     }
+    let temporality = check.temporality(raw.metrics_temporality.as_deref());
     let resource = check.pairs("otlp.resource", raw.resource.as_deref().unwrap_or_default());
     let traces = check.target(&raw, raw.traces.as_ref(), Signal::Traces);
     let metrics = check.target(&raw, raw.metrics.as_ref(), Signal::Metrics);
@@ -133,6 +141,8 @@ pub(super) fn validate(raw: RawOtlp, mistaken: Mistaken<'_>) -> Option<Otlp> {
             .collect(),
         tail,
         metrics_interval: interval.max(Duration::from_millis(100)),
+        metrics_temporality: temporality,
+        old_http_attributes: raw.old_http_attributes.unwrap_or(false),
     };
     is_any.then_some(Otlp { sink, tracing })
 }
@@ -252,6 +262,20 @@ impl Check<'_> {
                 let text = format!("`{other}` is no compression; use gzip or none");
                 (self.mistaken)(field, text);
                 false
+            }
+        }
+    }
+
+    fn temporality(&mut self, text: Option<&str>) -> Temporality {
+        // The standard asks for any case.
+        match text.map(str::to_ascii_lowercase).as_deref() {
+            None | Some("cumulative") => Temporality::Cumulative,
+            Some("delta") => Temporality::Delta,
+            Some("lowmemory") => Temporality::LowMemory,
+            Some(other) => {
+                let text = format!("`{other}` is none; use cumulative, delta or lowmemory");
+                (self.mistaken)("otlp.metrics_temporality", text);
+                Temporality::Cumulative
             }
         }
     }
@@ -422,6 +446,33 @@ mod tests {
     }
 
     #[test]
+    fn temporality_and_old_names_are_the_standard_s() {
+        let with = |name, value| {
+            let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
+            sink("", &[endpoint, (name, value)])
+        };
+        let temporality = |value| {
+            let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+            with(name, value).metrics_temporality
+        };
+        assert_eq!(temporality(""), Temporality::Cumulative);
+        assert_eq!(temporality("cumulative"), Temporality::Cumulative);
+        assert_eq!(temporality("DELTA"), Temporality::Delta);
+        assert_eq!(temporality("lowmemory"), Temporality::LowMemory);
+        let has_old = |value| with("OTEL_SEMCONV_STABILITY_OPT_IN", value).old_http_attributes;
+        assert!(has_old("http/dup") && has_old("database, http/dup,http"));
+        assert!(!has_old("") && !has_old("http") && !has_old("database/dup"));
+        let own = "[otlp]\nendpoint = \"http://c:4318\"\nold_http_attributes = true";
+        let opted = [("OTEL_SEMCONV_STABILITY_OPT_IN", "http")];
+        assert!(!sink(own, &opted).old_http_attributes, "the variable wins");
+        let others = [("OTEL_SEMCONV_STABILITY_OPT_IN", "database")];
+        assert!(
+            sink(own, &others).old_http_attributes,
+            "it says nothing about HTTP"
+        );
+    }
+
+    #[test]
     fn samplers_and_the_off_switch_are_the_standard_s() {
         let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
         let share = |sampler, argument| {
@@ -456,6 +507,7 @@ mod tests {
             sample_routes = ["cart=1"]
             resource = ["x"]
             metrics_interval = "1ms"
+            metrics_temporality = "sometimes"
             [otlp.logs]
             endpoint = "http://u:p@c:4318"
             [otlp.metrics]
@@ -479,6 +531,7 @@ mod tests {
                 "otlp.metrics.protocol",
                 "otlp.metrics.timeout",
                 "otlp.metrics_interval",
+                "otlp.metrics_temporality",
                 "otlp.resource",
                 "otlp.sample",
                 "otlp.sample_routes",

@@ -103,6 +103,19 @@ pub struct Tail {
     pub slower_than: Option<Duration>,
 }
 
+/// Since when figures that only grow are counted, as
+/// `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` means it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Temporality {
+    /// Since RAUTA's start.
+    #[default]
+    Cumulative,
+    /// Since the collector last took them in.
+    Delta,
+    /// The same, but for totals that are asked for rather than kept: these since RAUTA's start.
+    LowMemory,
+}
+
 /// What OTLP exports.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -120,6 +133,10 @@ pub struct Config {
     pub tail: Tail,
     /// How often metrics are sent.
     pub metrics_interval: Duration,
+    /// Since when their totals and histograms are counted.
+    pub metrics_temporality: Temporality,
+    /// Do spans carry attributes of HTTP by their old names too?
+    pub old_http_attributes: bool,
 }
 
 impl Config {

@@ -100,6 +100,8 @@ pub(super) struct Part {
     pub(super) sent: u64,
     /// Why the others were not.
     pub(super) dropped: DropReason,
+    /// Was their request taken in? Then those that were not are refused for good.
+    pub(super) is_taken: bool,
 }
 
 /// One signal's way out.
@@ -143,11 +145,13 @@ impl<S: Sends> Delivery<S> {
                     items,
                     sent: items.saturating_sub(rejected),
                     dropped: DropReason::Rejected,
+                    is_taken: true,
                 },
                 Err(dropped) => Part {
                     items,
                     sent: 0,
                     dropped,
+                    is_taken: false,
                 },
             });
         }

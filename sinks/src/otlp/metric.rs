@@ -1,7 +1,7 @@
 //! Metrics as OTLP writes them, from the same figures that a scrape reads, so that both agree.
 //!
 //! The metrics of the HTTP conventions get the conventions' names back; RAUTA's own keep the names
-//! that a scrape shows. Everything is cumulative since RAUTA's start.
+//! that a scrape shows. Everything is cumulative since RAUTA's start; `deltas` makes less of it.
 
 use super::attributes::Attributes;
 use crate::prometheus::prom::proto::{self, MetricFamily, MetricType};
@@ -185,7 +185,7 @@ mod tests {
         page.add_source(Box::new(|| {
             vec![Sample::gauge("rauta_spool_bytes", "Bytes.", 2.5)]
         }));
-        let metrics = metrics(&page.families(), SPAN);
+        let metrics = metrics(&page.reading().families, SPAN);
         let named = |name| {
             let found = metrics.iter().find(|metric| metric.name == name);
             found.unwrap_or_else(|| panic!("no {name} in {metrics:?}"))

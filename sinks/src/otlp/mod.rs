@@ -14,8 +14,10 @@ mod attributes; // attributes and nested values
 mod batch; // one request, and its halves
 mod config; // where to, and which exchanges
 mod delivery; // sent until taken in or given up
+mod deltas; // what figures grew by since the collector last took them in
 mod log; // an anomaly as a log record
 mod metric; // a scrape's figures as metrics
+mod old_http; // attributes by the names they had before they were stable
 mod signals; // a task per signal
 mod span; // an exchange as spans
 mod spans; // which exchanges get spans
@@ -23,7 +25,7 @@ mod speaker; // the resource
 mod stop; // the end, with a deadline
 mod transport; // gRPC and HTTP, and what their answers mean
 
-pub use config::{Config, Protocol, Signal, Tail, Target, TlsFiles};
+pub use config::{Config, Protocol, Signal, Tail, Target, Temporality, TlsFiles};
 pub use delivery::Patience;
 pub use spans::Spans;
 pub use transport::TlsError;
@@ -33,6 +35,7 @@ use crate::spool::SpoolReader;
 use crate::totals::{self, SinkTotals};
 use batch::Speaker;
 use delivery::Way;
+use deltas::Deltas;
 use rauta_core::clock;
 use rauta_schemas::{Names, Producer};
 use signals::{Logs, Metrics, Shared, Traces, delivery};
@@ -180,16 +183,19 @@ impl Building {
                     queue,
                     waiting,
                     names: self.inputs.names.clone(),
+                    has_old_names: self.config.old_http_attributes,
                     delivery: delivery(way, signal, &self.shared, &totals),
                 };
                 self.tasks.spawn(traces.run());
             }
             Signal::Metrics => {
                 let totals = self.totals(totals::Signal::Metrics);
+                let start_ns = clock::now().wall_ns;
                 let metrics = Metrics {
                     page: Arc::clone(&self.inputs.page),
                     every: self.config.metrics_interval,
-                    start_ns: clock::now().wall_ns,
+                    start_ns,
+                    deltas: Deltas::new(self.config.metrics_temporality, start_ns),
                     delivery: delivery(way, signal, &self.shared, &totals),
                 };
                 self.tasks.spawn(metrics.run());

@@ -4,8 +4,10 @@
 use super::batch::{Batch, Items, Speaker};
 use super::config::Signal;
 use super::delivery::{Delivery, Part, Way};
+use super::deltas::Deltas;
 use super::log;
 use super::metric;
+use super::old_http;
 use super::span;
 use super::spans::Kept;
 use crate::prometheus::Page;
@@ -32,6 +34,8 @@ pub(super) struct Traces {
     pub(super) queue: mpsc::Receiver<Kept>,
     pub(super) waiting: Arc<AtomicU64>,
     pub(super) names: Names,
+    /// Do they carry attributes of HTTP by their old names too?
+    pub(super) has_old_names: bool,
     pub(super) delivery: Delivery<Way>,
 }
 
@@ -70,6 +74,9 @@ impl Traces {
         {
             span::append(&kept, &self.names, &mut spans);
         }
+        if self.has_old_names {
+            spans.iter_mut().for_each(old_http::add);
+        }
         (!spans.is_empty()).then_some(spans)
     }
 
@@ -84,6 +91,7 @@ pub(super) struct Metrics {
     pub(super) page: Arc<Page>,
     pub(super) every: Duration,
     pub(super) start_ns: u64,
+    pub(super) deltas: Deltas,
     pub(super) delivery: Delivery<Way>,
 }
 
@@ -105,10 +113,13 @@ impl Metrics {
                 start_ns: self.start_ns,
                 now_ns: clock::now().wall_ns,
             };
-            let metrics = metric::metrics(&self.page.families(), span);
+            let reading = self.page.reading();
+            let metrics = metric::metrics(&reading.families, span);
+            let metrics = self.deltas.reduce(metrics, &reading.observed, span.now_ns);
             let batch = Batch::new(&self.delivery.speaker, Items::Metrics(metrics));
             self.delivery.totals.set_queued(batch.len());
             let parts = self.delivery.deliver(batch).await;
+            self.deltas.settle(&parts);
             self.delivery.count(&parts);
             self.delivery.totals.set_queued(0);
             if is_last {

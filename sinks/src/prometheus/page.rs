@@ -2,7 +2,7 @@
 
 use super::{Error, prom};
 use prom::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// One exact figure, read at the scrape.
@@ -61,6 +61,15 @@ pub struct Page {
     sources: Mutex<Vec<Source>>,
 }
 
+/// What a page shows at one moment.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// Every metric, in the order of their names.
+    pub(crate) families: Vec<MetricFamily>,
+    /// The names of those that sources were asked for, rather than kept in the registry.
+    pub(crate) observed: BTreeSet<String>,
+}
+
 impl std::fmt::Debug for Page {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Page").finish_non_exhaustive()
@@ -84,12 +93,13 @@ impl Page {
     /// The page in Prometheus' text format, metrics in the order of their names.
     pub fn text(&self) -> Result<String, Error> {
         let mut text = String::new();
-        prom::TextEncoder::new().encode_utf8(&self.families(), &mut text)?;
+        prom::TextEncoder::new().encode_utf8(&self.reading().families, &mut text)?;
         Ok(text)
     }
 
-    /// Every metric with its figures now, in the order of their names.
-    pub(crate) fn families(&self) -> Vec<MetricFamily> {
+    /// Every metric with its figures now.
+    pub(crate) fn reading(&self) -> Reading {
+        let mut observed = BTreeSet::new();
         let mut families: BTreeMap<String, MetricFamily> = self
             .registry
             .gather()
@@ -103,10 +113,16 @@ impl Page {
             .iter()
         {
             for sample in source() {
+                if !observed.contains(sample.name) {
+                    observed.insert(sample.name.to_owned());
+                }
                 add(&mut families, sample);
             }
         }
-        families.into_values().collect()
+        Reading {
+            families: families.into_values().collect(),
+            observed,
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use http::HeaderMap;
 use rauta_schemas::{Event, HttpRequestEvent, HttpResponseEvent, Names, Producer, TraceContext};
-use rauta_sinks::otlp::{Config, Inputs, Otlp, Patience, Protocol, Spans, Tail, Target, TlsFiles};
+use rauta_sinks::otlp::{
+    Config, Inputs, Otlp, Patience, Protocol, Spans, Tail, Target, Temporality, TlsFiles,
+};
 use rauta_sinks::prometheus::Page;
 use rauta_test_support::events::{request, response};
 use std::net::SocketAddr;
@@ -38,6 +40,8 @@ pub(crate) fn start(traces: Target, patience: Patience, names: Names) -> (Otlp, 
             slower_than: None,
         },
         metrics_interval: Duration::from_secs(1),
+        metrics_temporality: Temporality::Cumulative,
+        old_http_attributes: false,
     };
     let inputs = Inputs {
         names,

@@ -35,10 +35,20 @@ fn span<'a>(printed: &'a str, kind: &str, holds: &str) -> Option<&'a str> {
 }
 
 fn field<'a>(span: &'a str, name: &str) -> &'a str {
-    span.lines()
-        .find_map(|line| line.trim().strip_prefix(name)?.trim().strip_prefix(':'))
-        .map(str::trim)
-        .unwrap_or_else(|| panic!("no {name} in {span}"))
+    find_field(span, name).unwrap_or_else(|| panic!("no {name} in {span}"))
+}
+
+fn find_field<'a>(span: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = span.lines();
+    lines.find_map(|line| {
+        Some(
+            line.trim()
+                .strip_prefix(name)?
+                .trim()
+                .strip_prefix(':')?
+                .trim(),
+        )
+    })
 }
 
 /// The spans of an exchange, and of one that failed.
@@ -155,6 +165,97 @@ async fn a_collector_gets_spans_and_metrics_over_http() {
         format!("http://{}", collector.http())
     })
     .await;
+}
+
+/// Deltas of a metric for `/shop/*`, as the collector prints them: start, end and value or count.
+/// The last one may be printed in part only: it does not count.
+fn points(printed: &str, name: &str) -> Vec<(String, String, f64)> {
+    let named = format!("-> Name: {name}\n");
+    let metrics = printed.split("Metric #").skip(1);
+    let deltas = metrics.filter(|metric| {
+        metric.contains(&named) && metric.contains("-> AggregationTemporality: Delta\n")
+    });
+    let points = deltas.flat_map(|metric| metric.split("DataPoints #").skip(1));
+    let points = points.filter(|point| point.contains("http.route: Str(/shop/*)"));
+    let told = points.filter_map(|point| {
+        let value = find_field(point, "Count").or_else(|| find_field(point, "Value"))?;
+        Some((
+            find_field(point, "StartTimestamp")?.to_owned(),
+            find_field(point, "Timestamp")?.to_owned(),
+            value.parse().ok()?,
+        ))
+    });
+    told.collect()
+}
+
+/// The points of each series one after the other: what they add up to, and whether each begins
+/// where the one before ended or later.
+fn adds_up(points: &[(String, String, f64)]) -> f64 {
+    for pair in points.windows(2) {
+        assert!(pair[0].1 <= pair[1].0, "points overlap: {points:?}");
+    }
+    points.iter().map(|(_, _, value)| value).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_wants_deltas_gets_each_exchange_once_and_old_names_beside_the_new() {
+    let collector = Collector::start().expect("a collector");
+    let origin = Origin::saying("ok").await;
+    let manifests = manifests(&origin).await;
+    let url = format!("http://{}", collector.http());
+    let arguments = ["--manifests", manifests.argument(), "--otlp", &url];
+    let variables = [
+        ("RAUTA_OTLP_METRICS_INTERVAL", "200ms"),
+        ("RAUTA_OTLP_SAMPLE", "1"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+        ("OTEL_SEMCONV_STABILITY_OPT_IN", "http/dup"),
+    ];
+    let mut rauta = Rauta::start(&arguments, &variables).expect("RAUTA runs");
+    let (total, duration) = ("rauta_http_requests_total", "http.server.request.duration");
+    let mut asked = 0.0;
+    for more in [3, 2] {
+        for _ in 0..more {
+            let answer = get(manifests.gateway(), "shop.test", "/shop/cart?a=1");
+            assert_eq!(answer.expect("an answer").status, 200);
+        }
+        asked += f64::from(more);
+        let found = collector.wait_for("sum of the deltas", |printed| {
+            let sum = |name| {
+                points(printed, name)
+                    .iter()
+                    .map(|(_, _, value)| value)
+                    .sum()
+            };
+            let sums: [f64; 2] = [sum(total), sum(duration)];
+            sums.iter().all(|sum| *sum >= asked).then_some(())
+        });
+        found.expect("each exchange");
+    }
+    let server = collector.wait_for("span with old names", |printed| {
+        let mut spans = printed.split("Span #").skip(1);
+        let is_whole = |span: &&str| span.contains("http.target: ");
+        spans.find(is_whole).map(str::to_owned)
+    });
+    let server = server.expect("a span");
+    for expected in [
+        "http.request.method: Str(GET)",
+        "http.method: Str(GET)",
+        "http.status_code: Int(200)",
+        "http.target: Str(/shop/cart?a=1)",
+        "http.scheme: Str(http)",
+    ] {
+        assert!(server.contains(expected), "{expected} in {server}");
+    }
+    rauta.terminate();
+    assert!(rauta.wait().expect("ends").success());
+    let printed = collector.wait_for("all", |printed| Some(printed.to_owned()));
+    let printed = printed.expect("there");
+    assert!(!printed.contains("AggregationTemporality: Cumulative"));
+    for name in [total, duration] {
+        let points = points(&printed, name);
+        assert!(points.len() >= 2, "{points:?}");
+        assert_eq!(adds_up(&points), asked, "{name}: {points:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
