@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::args::Args;
@@ -76,12 +76,21 @@ async fn report(kubelet: &Kubelet, nodes: &Api<Node>, is_due: bool) -> kube::Res
         return Ok(false);
     }
     keep_transitions(conditions, &before);
-    let patch = json!({ "status": status });
-    let patch = Patch::Strategic(&patch);
+    let patch = Patch::Strategic(patch(&status));
     nodes
         .patch_status(name, &PatchParams::default(), &patch)
         .await?;
     Ok(true)
+}
+
+/// What merges into the status that is there: conditions of others stay. Addresses are merged by
+/// their type, which two families share: they are replaced.
+fn patch(status: &NodeStatus) -> Value {
+    let mut patch = json!({ "status": status });
+    if let Some(addresses) = patch["status"]["addresses"].as_array_mut() {
+        addresses.push(json!({ "$patch": "replace" }));
+    }
+    patch
 }
 
 fn says_the_same(conditions: &[NodeCondition], before: &[NodeCondition]) -> bool {
@@ -226,6 +235,26 @@ mod tests {
         before[3].status = "Unknown".to_owned();
         assert!(!says_the_same(&conditions(&at(200)), &before));
         assert!(!says_the_same(&conditions(&at(200)), &[]));
+    }
+
+    #[test]
+    fn addresses_of_two_families_are_not_merged_into_one() {
+        let address = |address: &str| NodeAddress {
+            address: address.to_owned(),
+            type_: "InternalIP".to_owned(),
+        };
+        let patch = patch(&NodeStatus {
+            addresses: Some(vec![address("10.0.0.1"), address("fd00::1")]),
+            ..NodeStatus::default()
+        });
+        assert_eq!(
+            patch["status"]["addresses"],
+            json!([
+                { "address": "10.0.0.1", "type": "InternalIP" },
+                { "address": "fd00::1", "type": "InternalIP" },
+                { "$patch": "replace" },
+            ])
+        );
     }
 
     #[test]
