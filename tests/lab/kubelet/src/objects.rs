@@ -55,12 +55,20 @@ pub(crate) fn payload_of(pairs: &[(&str, &str)]) -> Option<Payload> {
 
 /// An object could not be read: it may exist or not.
 #[derive(Debug, Error)]
-#[error("{} {namespace:?}/{name:?} cannot be read: {source}", kind.word())]
+#[error("{} {namespace:?}/{name:?} cannot be read: {}", kind.word(), said(source))]
 pub(crate) struct Unreadable {
     kind: Kind,
     namespace: String,
     name: String,
     source: Box<kube::Error>,
+}
+
+/// What the API server said; what else went wrong if it said nothing.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// Reads all that `references` name.
@@ -105,4 +113,25 @@ async fn secret(client: &Client, namespace: &str, name: &str) -> kube::Result<Op
     };
     let bytes = object.data.unwrap_or_default().into_iter();
     Ok(Some(bytes.map(|(key, value)| (key, value.0)).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    #[test]
+    fn a_refusal_is_told_in_the_api_servers_words_alone() {
+        let status = Status::failure("no relationship found", "Forbidden").with_code(403);
+        let error = Unreadable {
+            kind: Kind::Secret,
+            namespace: "ns".to_owned(),
+            name: "key".to_owned(),
+            source: Box::new(kube::Error::Api(Box::new(status))),
+        };
+        assert_eq!(
+            error.to_string(),
+            "secret \"ns\"/\"key\" cannot be read: no relationship found"
+        );
+    }
 }
