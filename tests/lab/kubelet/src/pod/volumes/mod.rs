@@ -1,5 +1,6 @@
 //! A pod's volumes: made before its containers start, kept up to date while they run.
 
+mod host_path; // what of the node a pod may see
 mod mounts; // which container sees what where
 mod payload; // which files a volume has
 mod write; // how they get there
@@ -11,7 +12,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{HostPathVolumeSource, Pod, PodSpec, Volume};
+use k8s_openapi::api::core::v1::{Pod, PodSpec, Volume};
 use k8s_openapi::jiff::Timestamp;
 use kube::{Client, ResourceExt};
 use nix::mount::MsFlags;
@@ -106,7 +107,7 @@ impl Volumes {
 
     async fn set_up_one(&mut self, volume: &Volume) -> Result<(), String> {
         if let Some(host_path) = &volume.host_path {
-            return check_host_path(host_path);
+            return host_path::check(host_path);
         }
         let folder = self.folder.join(&volume.name);
         let is_new = !folder.exists();
@@ -231,29 +232,4 @@ fn make_empty(
     owned
         .and_then(|()| fs::set_permissions(folder, fs::Permissions::from_mode(mode)))
         .map_err(|error| error.to_string())
-}
-
-fn check_host_path(host_path: &HostPathVolumeSource) -> Result<(), String> {
-    let path = Path::new(&host_path.path);
-    let kind = host_path.type_.as_deref().unwrap_or_default();
-    let made = match kind {
-        "DirectoryOrCreate" => fs::create_dir_all(path),
-        "FileOrCreate" if !path.exists() => fs::write(path, ""),
-        _ => Ok(()),
-    };
-    made.map_err(|error| format!("hostPath {}: {error}", host_path.path))?;
-    let metadata = fs::metadata(path);
-    let fits = match (kind, &metadata) {
-        ("Directory" | "DirectoryOrCreate", Ok(there)) => there.is_dir(),
-        ("File" | "FileOrCreate", Ok(there)) => there.is_file(),
-        (_, Ok(_)) => true,
-        (_, Err(_)) => false,
-    };
-    match fits {
-        true => Ok(()),
-        false => Err(format!(
-            "hostPath type check failed: {} is not a {kind}",
-            host_path.path
-        )),
-    }
 }
