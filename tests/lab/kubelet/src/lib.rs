@@ -18,7 +18,7 @@
 //! - **Volumes**: Secret, ConfigMap, projected (no trust bundles, no pod certificates), downward
 //!   API, emptyDir and hostPath. Objects are read again every two seconds, not watched.
 //! - **Readiness** without a probe waits until the declared ports are open, at most two seconds.
-//! - **Probes** do not follow redirects.
+//! - **Probes** do not follow redirects; a hook over HTTPS does not fall back to HTTP.
 //! - **The Lease** is renewed every 2 s instead of 10 s (`--lease-duration`): a lost node is
 //!   a matter of seconds.
 //! - **Restarts of the kubelet** restart all its pods; SIGTERM gives them two seconds.

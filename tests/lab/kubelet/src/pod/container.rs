@@ -9,7 +9,6 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use rustix::process::Signal;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -21,7 +20,7 @@ use super::process::Process;
 use super::record::{Role, State, Terminated, role};
 use super::restart::{BackOff, is_restarted};
 use super::spec::{self, Parts};
-use super::supervise::{stopped, supervise};
+use super::supervise::{self, stopped, supervise};
 use super::{env, terminate};
 use crate::clock;
 use crate::events::Severity;
@@ -340,13 +339,17 @@ impl Runner<'_> {
             () = stopped(&self.context.stop) => return None,
             done = terminate::run_hook(hook, target) => done,
         };
-        let reason = done.err()?;
+        let why = done.err()?;
         let name = &self.container.name;
-        let message = format!("PostStartHook failed: {reason}");
+        tracing::info!(container = name, why = %why, "its postStart hook");
+        self.context.tell(
+            Some(name),
+            (WARNING, "FailedPostStartHook"),
+            "PostStartHook failed",
+        );
         self.context
-            .tell(Some(name), (WARNING, "FailedPostStartHook"), message);
-        process.signal(Signal::KILL);
-        Some(process.wait().await)
+            .tell(Some(name), (NORMAL, "Killing"), "FailedPostStartHook");
+        Some(supervise::end_early(self.context, self.container, process, target).await)
     }
 
     fn ended(&self, exit_code: i32, failure: Option<String>, started_at: Timestamp, id: String) {

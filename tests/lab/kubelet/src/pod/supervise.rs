@@ -48,30 +48,50 @@ pub(super) async fn supervise(
     let deadline = loop {
         tokio::select! {
             code = process.wait() => return code,
-            () = stopped(&context.stop) => break Deadline::of_pod(context.stop.clone()),
+            () = stopped(&context.stop) => break supervision.ended_with_pod(),
             Some(finding) = found.recv() => if let Some(purpose) = supervision.take(finding) {
                 break supervision.killed_by(purpose);
             },
         }
     };
     let target = supervision.target.clone();
-    let complain = |reason: String| {
-        let kind = (Severity::Warning, "FailedPreStopHook");
-        context.tell(
-            Some(&container.name),
-            kind,
-            format!("PreStopHook failed: {reason}"),
-        );
-    };
-    let ending = terminate::end(container, process, &target, deadline, complain);
+    let ending = end(context, container, process, &target, deadline);
     tokio::pin!(ending);
     loop {
         tokio::select! {
             code = &mut ending => return code,
-            // Traffic may go on for a while: readiness still counts.
-            Some(finding) = found.recv() => { supervision.take(finding); }
+            // Traffic may go on for a while: readiness still counts, and nothing else.
+            Some(finding) = found.recv() => if finding.purpose() == Purpose::Readiness {
+                supervision.take(finding);
+            },
         }
     }
+}
+
+/// Ends a program that did not get as far as its probes; answers its exit code.
+pub(super) async fn end_early(
+    context: &Context,
+    container: &Container,
+    process: &mut Process,
+    target: &Target,
+) -> i32 {
+    let grace = Duration::from_secs(u64::try_from(context.grace_seconds()).unwrap_or_default());
+    let deadline = Deadline::at(Instant::now() + grace, context.stop.clone());
+    end(context, container, process, target, deadline).await
+}
+
+async fn end(
+    context: &Context,
+    container: &Container,
+    process: &mut Process,
+    target: &Target,
+    deadline: Deadline,
+) -> i32 {
+    let complain = || {
+        let kind = (Severity::Warning, "FailedPreStopHook");
+        context.tell(Some(&container.name), kind, "PreStopHook failed");
+    };
+    terminate::end(container, process, target, deadline, complain).await
 }
 
 /// Answers when the pod has to stop.
@@ -130,8 +150,8 @@ impl Supervision<'_> {
     fn take(&mut self, finding: Finding) -> Option<Purpose> {
         let name = &self.container.name;
         match finding {
-            Finding::Unhealthy(purpose, reason) => {
-                let message = format!("{} probe failed: {reason}", purpose.word());
+            Finding::Unhealthy(purpose, why) => {
+                let message = format!("{} probe {why}", purpose.word());
                 self.context
                     .tell(Some(name), (Severity::Warning, "Unhealthy"), message);
                 None
@@ -149,6 +169,15 @@ impl Supervision<'_> {
             Finding::Verdict(Purpose::Liveness, true) => None,
             Finding::Verdict(purpose, false) => Some(purpose),
         }
+    }
+
+    /// A program that ends with its pod has the pod's own grace.
+    fn ended_with_pod(&self) -> Deadline {
+        let name = &self.container.name;
+        let message = format!("Stopping container {name}");
+        self.context
+            .tell(Some(name), (Severity::Normal, "Killing"), message);
+        Deadline::of_pod(self.context.stop.clone())
     }
 
     /// A program that is killed for a probe has the probe's own grace, or the pod's.

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::probe::{self, Target};
+use super::probe::{self, Failure, Target};
 use super::process::Process;
 
 /// What a program has after SIGTERM, even if its hook has used all of the grace.
@@ -54,20 +54,22 @@ impl Deadline {
     }
 }
 
-/// Ends a program; answers its exit code. A failed hook is told to `complain`.
+/// Ends a program; answers its exit code. `complain` is called when its hook failed: why is not for
+/// an event, which more people may read than the hook's output.
 pub(super) async fn end(
     container: &Container,
     process: &mut Process,
     target: &Target,
     mut deadline: Deadline,
-    complain: impl FnOnce(String),
+    complain: impl FnOnce(),
 ) -> i32 {
     let lifecycle = container.lifecycle.as_ref();
     if let Some(hook) = lifecycle.and_then(|lifecycle| lifecycle.pre_stop.as_ref()) {
         tokio::select! {
             code = process.wait() => return code,
-            done = run_hook(hook, target) => if let Err(reason) = done {
-                complain(reason);
+            done = run_hook(hook, target) => if let Err(why) = done {
+                tracing::info!(container = container.name, why = %why, "its preStop hook");
+                complain();
             },
             () = deadline.over(Instant::now()) => {}
         }
@@ -82,13 +84,13 @@ pub(super) async fn end(
     process.wait().await
 }
 
-/// Runs a hook to its end.
-pub(super) async fn run_hook(hook: &LifecycleHandler, target: &Target) -> Result<(), String> {
+/// Runs a hook to its end. A page is asked for; what its status says does not matter.
+pub(super) async fn run_hook(hook: &LifecycleHandler, target: &Target) -> Result<(), Failure> {
     if let Some(exec) = &hook.exec {
         return probe::command(exec, target).await;
     }
     if let Some(get) = &hook.http_get {
-        return probe::http_get(get, target).await;
+        return probe::page(get, target).await.map(drop);
     }
     if let Some(pause) = &hook.sleep {
         let seconds = u64::try_from(pause.seconds).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! One question to a program: HTTP, TCP, gRPC, or a command beside it.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -27,12 +28,32 @@ pub(crate) struct Target {
     pub(crate) notes: PathBuf,
 }
 
+/// Why a question has no good answer, in words for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The program answered badly, or not at all.
+    Bad(String),
+    /// It could not be asked: this says nothing about the program.
+    Unasked(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Bad(reason) => write!(f, "failed: {reason}"),
+            Failure::Unasked(reason) => {
+                write!(f, "errored and resulted in unknown state: {reason}")
+            }
+        }
+    }
+}
+
 /// What is kept of a command's output for an event.
-const OUTPUT_BYTES_MAX: u64 = 1024;
+const OUTPUT_BYTES_MAX: u64 = 10 * 1024;
 
 impl Target {
     /// The number of a port that is given by number or by name.
-    pub(crate) fn port(&self, port: &IntOrString) -> Result<u16, String> {
+    pub(crate) fn port(&self, port: &IntOrString) -> Result<u16, Failure> {
         let number = match port {
             IntOrString::Int(number) => Some(*number),
             IntOrString::String(name) => {
@@ -42,9 +63,13 @@ impl Target {
                     .or_else(|| name.parse().ok())
             }
         };
+        let shown = || match port {
+            IntOrString::Int(number) => number.to_string(),
+            IntOrString::String(name) => name.clone(),
+        };
         number
             .and_then(|number| u16::try_from(number).ok())
-            .ok_or_else(|| format!("the container has no port {port:?}"))
+            .ok_or_else(|| Failure::Unasked(format!("the container has no port {}", shown())))
     }
 
     fn host(&self, written: Option<&String>) -> String {
@@ -79,18 +104,24 @@ impl Target {
     }
 }
 
-/// Asks what `probe` says. The error is what the program, or its silence, tells a person.
-pub(super) async fn ask(probe: &Probe, target: &Target) -> Result<(), String> {
+/// Asks what `probe` says.
+pub(super) async fn ask(probe: &Probe, target: &Target) -> Result<(), Failure> {
     if let Some(get) = &probe.http_get {
-        return http_get(get, target).await;
+        return match page(get, target).await? {
+            200..=399 => Ok(()),
+            code => Err(Failure::Bad(format!(
+                "HTTP probe failed with statuscode: {code}"
+            ))),
+        };
     }
     if let Some(socket) = &probe.tcp_socket {
         return tcp(socket, target).await;
     }
     if let Some(action) = &probe.grpc {
-        let port = u16::try_from(action.port).map_err(|_| "the port is no port".to_owned())?;
+        let port = target.port(&IntOrString::Int(action.port))?;
         let service = action.service.as_deref().unwrap_or_default();
-        return grpc::check(target.ip, port, service).await;
+        let checked = grpc::check(target.ip, port, service).await;
+        return checked.map_err(Failure::Bad);
     }
     match &probe.exec {
         Some(exec) => command(exec, target).await,
@@ -98,8 +129,8 @@ pub(super) async fn ask(probe: &Probe, target: &Target) -> Result<(), String> {
     }
 }
 
-/// Asks for a page; an answer from 200 to 399 is good.
-pub(crate) async fn http_get(get: &HTTPGetAction, target: &Target) -> Result<(), String> {
+/// Asks for a page; answers its status.
+pub(crate) async fn page(get: &HTTPGetAction, target: &Target) -> Result<u16, Failure> {
     let headers = get.http_headers.iter().flatten();
     let page = web::Page {
         host: target.host(get.host.as_ref()),
@@ -108,42 +139,33 @@ pub(crate) async fn http_get(get: &HTTPGetAction, target: &Target) -> Result<(),
         path: get.path.clone().unwrap_or_else(|| "/".to_owned()),
         headers: headers.map(|h| (h.name.clone(), h.value.clone())).collect(),
     };
-    match web::get(&page).await {
-        Ok(200..=399) => Ok(()),
-        Ok(code) => Err(format!("HTTP probe failed with statuscode: {code}")),
-        Err(error) => Err(format!("Get \"{page}\": {error:#}")),
-    }
+    let asked = web::get(&page).await;
+    asked.map_err(|error| Failure::Bad(format!("Get \"{page}\": {error:#}")))
 }
 
-async fn tcp(socket: &TCPSocketAction, target: &Target) -> Result<(), String> {
+async fn tcp(socket: &TCPSocketAction, target: &Target) -> Result<(), Failure> {
     let host = target.host(socket.host.as_ref());
     let port = target.port(&socket.port)?;
     match TcpStream::connect((host.as_str(), port)).await {
         Ok(_connection) => Ok(()),
-        Err(error) => Err(format!("dial tcp {host}:{port}: {error}")),
+        Err(error) => Err(Failure::Bad(format!("dial tcp {host}:{port}: {error}"))),
     }
 }
 
 /// Runs a command in the container; its exit code 0 is good.
-pub(crate) async fn command(exec: &ExecAction, target: &Target) -> Result<(), String> {
+pub(crate) async fn command(exec: &ExecAction, target: &Target) -> Result<(), Failure> {
     let spec = ProcessSpec {
         command: exec.command.clone().unwrap_or_default(),
         ..target.process.clone()
     };
     let pid = target.pid.to_string();
     let started = Process::start(&["exec", &pid], &spec, &target.notes).await;
-    let mut process = started.map_err(|error| format!("{error:#}"))?;
+    let mut process = started.map_err(|error| Failure::Unasked(format!("{error:#}")))?;
     let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
     let (out, err) = tokio::join!(read_some(stdout), read_some(stderr));
     match process.wait().await {
         0 => Ok(()),
-        code => {
-            let said = [out, err].join("\n");
-            Err(format!(
-                "command ended with exit code {code}: {}",
-                said.trim()
-            ))
-        }
+        _ => Err(Failure::Bad([out, err].concat().trim().to_owned())),
     }
 }
 
@@ -181,10 +203,11 @@ mod tests {
             target.port(&IntOrString::String("web".to_owned())),
             Ok(8080)
         );
-        assert!(
-            target
-                .port(&IntOrString::String("none".to_owned()))
-                .is_err()
+        assert_eq!(
+            target.port(&IntOrString::String("none".to_owned())),
+            Err(Failure::Unasked(
+                "the container has no port none".to_owned()
+            ))
         );
         assert!(target.port(&IntOrString::Int(70000)).is_err());
     }

@@ -13,16 +13,17 @@ use tokio::net::TcpStream;
 
 /// What is read of an answer: it has a handful of bytes.
 const ANSWER_BYTES_MAX: usize = 4096;
-/// `HealthCheckResponse.ServingStatus.SERVING`.
-const SERVING: u8 = 1;
+/// `HealthCheckResponse.ServingStatus`, by number.
+const STATUSES: [&str; 4] = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
+/// gRPC's code for a method that the server does not have.
+const UNIMPLEMENTED: &str = "12";
 
 /// Asks for the health of `service`; the empty name is the whole server.
 pub(super) async fn check(ip: IpAddr, port: u16, service: &str) -> Result<(), String> {
-    let said =
-        |error: &dyn std::fmt::Display| format!("service unhealthy (responded with \"{error}\")");
+    let said = |error: &dyn std::fmt::Display| format!("error: health rpc probe failed: {error}");
     let stream = TcpStream::connect((ip, port))
         .await
-        .map_err(|error| format!("timeout: failed to connect service \"{ip}:{port}\": {error}"))?;
+        .map_err(|error| format!("error: failed to connect service at \"{ip}:{port}\": {error}"))?;
     let io = TokioIo::new(stream);
     let handshake = http2::handshake(TokioExecutor::new(), io).await;
     let (mut sender, connection) = handshake.map_err(|error| said(&error))?;
@@ -40,9 +41,10 @@ pub(super) async fn check(ip: IpAddr, port: u16, service: &str) -> Result<(), St
         let status = body.trailers().and_then(grpc_status).or(head_status);
         match status.as_deref() {
             None | Some("0") => verdict(&body.to_bytes()),
-            Some(code) => Err(format!(
-                "error: health rpc failed: rpc error: code = {code}"
-            )),
+            Some(UNIMPLEMENTED) => Err("error: this server does not implement the grpc health \
+                 protocol (grpc.health.v1.Health)"
+                .to_owned()),
+            Some(code) => Err(said(&format!("rpc error: code = {code}"))),
         }
     };
     tokio::pin!(exchange);
@@ -94,13 +96,16 @@ fn question(service: &str) -> Vec<u8> {
 
 /// Reads `HealthCheckResponse { status: 1 }`.
 fn verdict(framed: &[u8]) -> Result<(), String> {
-    match framed {
-        [0, _, _, _, _, 0x08, SERVING, ..] => Ok(()),
-        [0, _, _, _, _, 0x08, status, ..] => Err(format!(
-            "service unhealthy (responded with status {status})"
-        )),
-        // A message without fields says 0, unknown.
-        _ => Err("service unhealthy (responded with \"UNKNOWN\")".to_owned()),
+    let status = match framed {
+        [0, _, _, _, _, 0x08, status, ..] => *status,
+        // A message without fields says 0.
+        _ => 0,
+    };
+    let name = STATUSES.get(usize::from(status));
+    match name {
+        Some(&"SERVING") => Ok(()),
+        Some(name) => Err(format!("service unhealthy (responded with \"{name}\")")),
+        None => Err(format!("service unhealthy (responded with \"{status}\")")),
     }
 }
 
@@ -119,8 +124,14 @@ mod tests {
     #[test]
     fn only_serving_is_healthy() {
         assert_eq!(verdict(&[0, 0, 0, 0, 2, 0x08, 1]), Ok(()));
-        assert!(verdict(&[0, 0, 0, 0, 2, 0x08, 2]).is_err());
-        assert!(verdict(&[0, 0, 0, 0, 0]).is_err());
-        assert!(verdict(&[]).is_err());
+        let check = |framed: &[u8], said: &str| {
+            let expected = format!("service unhealthy (responded with \"{said}\")");
+            assert_eq!(verdict(framed), Err(expected));
+        };
+        check(&[0, 0, 0, 0, 2, 0x08, 2], "NOT_SERVING");
+        check(&[0, 0, 0, 0, 2, 0x08, 3], "SERVICE_UNKNOWN");
+        check(&[0, 0, 0, 0, 2, 0x08, 9], "9");
+        check(&[0, 0, 0, 0, 0], "UNKNOWN");
+        check(&[], "UNKNOWN");
     }
 }

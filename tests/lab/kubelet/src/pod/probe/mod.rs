@@ -17,7 +17,7 @@ use k8s_openapi::api::core::v1::Probe;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
-pub(super) use ask::{Target, command, http_get};
+pub(super) use ask::{Failure, Target, command, page};
 use counter::{Counter, Thresholds};
 
 /// What a probe is for.
@@ -42,10 +42,19 @@ impl Purpose {
 /// What a probe has to say to the container's owner.
 #[derive(Debug)]
 pub(super) enum Finding {
-    /// One answer was bad: worth an event.
-    Unhealthy(Purpose, String),
+    /// One question had no good answer: worth an event.
+    Unhealthy(Purpose, Failure),
     /// Enough answers in a row say so: it is healthy, or not.
     Verdict(Purpose, bool),
+}
+
+impl Finding {
+    /// Which probe found it.
+    pub(super) fn purpose(&self) -> Purpose {
+        match self {
+            Finding::Unhealthy(purpose, _) | Finding::Verdict(purpose, _) => *purpose,
+        }
+    }
 }
 
 /// Asks until the task is dropped, or, for a purpose whose verdict is final, until it is said.
@@ -56,34 +65,46 @@ pub(super) async fn watch(
     container_started: Instant,
     findings: mpsc::Sender<Finding>,
 ) {
+    let ask = || ask::ask(&probe, &target);
     let timing = Timing::of(&probe);
+    rounds(purpose, timing, ask, container_started, findings).await;
+}
+
+async fn rounds<A>(
+    purpose: Purpose,
+    timing: Timing,
+    mut ask: impl FnMut() -> A,
+    container_started: Instant,
+    findings: mpsc::Sender<Finding>,
+) where
+    A: Future<Output = Result<(), Failure>>,
+{
     sleep_until(container_started + timing.initial_delay).await;
     let mut ticks = interval_at(Instant::now(), timing.period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut counter = Counter::new(timing.thresholds);
     loop {
         ticks.tick().await;
-        let answer = tokio::time::timeout(timing.timeout, ask::ask(&probe, &target)).await;
-        let answer = answer
-            .unwrap_or_else(|_elapsed| Err(format!("probe timed out after {:?}", timing.timeout)));
-        let verdict = counter.count(answer.is_ok());
-        if let Err(reason) = answer {
-            let told = findings.send(Finding::Unhealthy(purpose, reason)).await;
-            if told.is_err() {
+        let answer = tokio::time::timeout(timing.timeout, ask()).await;
+        let answer = answer.unwrap_or_else(|_elapsed| {
+            let reason = format!("probe timed out after {:?}", timing.timeout);
+            Err(Failure::Bad(reason))
+        });
+        let verdict = match &answer {
+            Ok(()) => counter.count(true),
+            Err(Failure::Bad(_)) => counter.count(false),
+            Err(Failure::Unasked(_)) => None,
+        };
+        let unhealthy = answer.err().map(|why| Finding::Unhealthy(purpose, why));
+        let verdict_said = verdict.map(|verdict| Finding::Verdict(purpose, verdict));
+        for finding in unhealthy.into_iter().chain(verdict_said) {
+            if findings.send(finding).await.is_err() {
                 return;
             }
         }
-        let Some(verdict) = verdict else { continue };
-        if findings
-            .send(Finding::Verdict(purpose, verdict))
-            .await
-            .is_err()
-        {
-            return;
-        }
         let is_final = match purpose {
-            Purpose::Startup => true,
-            Purpose::Liveness => !verdict,
+            Purpose::Startup => verdict.is_some(),
+            Purpose::Liveness => verdict == Some(false),
             Purpose::Readiness => false,
         };
         if is_final {
@@ -124,41 +145,5 @@ impl Timing {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::IpAddr;
-
-    #[test]
-    fn what_a_probe_leaves_out_has_kubernetes_defaults() {
-        let timing = Timing::of(&Probe::default());
-        assert_eq!(timing.initial_delay, Duration::ZERO);
-        assert_eq!(timing.period, Duration::from_secs(10));
-        assert_eq!(timing.timeout, Duration::from_secs(1));
-        assert_eq!(
-            (timing.thresholds.success, timing.thresholds.failure),
-            (1, 3)
-        );
-    }
-
-    #[tokio::test]
-    async fn a_port_that_refuses_is_unhealthy_and_then_dead() {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = free.local_addr().expect("bound").port();
-        drop(free);
-        let probe = serde_json::json!({
-            "tcpSocket": { "port": port }, "periodSeconds": 1, "failureThreshold": 1,
-        });
-        let probe: Probe = serde_json::from_value(probe).expect("a probe");
-        let target = Target::for_tests(IpAddr::from([127, 0, 0, 1]));
-        let (findings, mut found) = mpsc::channel(4);
-        watch(Purpose::Liveness, probe, target, Instant::now(), findings).await;
-        assert!(matches!(
-            found.recv().await,
-            Some(Finding::Unhealthy(Purpose::Liveness, _))
-        ));
-        assert!(matches!(
-            found.recv().await,
-            Some(Finding::Verdict(Purpose::Liveness, false))
-        ));
-    }
-}
+#[path = "tests.rs"]
+mod tests;
