@@ -24,6 +24,8 @@ pub struct Lab<'a> {
     pub supervisor: &'a Path,
     /// The program that is each node's kubelet.
     pub kubelet: &'a Path,
+    /// Whether it has IPv6 beside IPv4.
+    pub ipv6: bool,
     /// The pods that serve Gateways: a node has the pool's traffic while one of its own is ready.
     pub gateway: Option<GatewayPods>,
 }
@@ -49,7 +51,7 @@ impl Cluster {
         let settings = Settings {
             name: lab.name.to_owned(),
             nodes: 2,
-            ipv6: false,
+            ipv6: lab.ipv6,
             kubelet: Some(lab.kubelet.to_owned()),
             images: Some(images.to_owned()),
             gateway: lab.gateway.clone(),

@@ -155,6 +155,7 @@ async fn drive(cli: &RunArgs, plan: &Plan) -> anyhow::Result<bool> {
                 name: &format!("conformance-{}", std::process::id()),
                 kubelet: &this.with_file_name(KUBELET),
                 supervisor: &this,
+                ipv6: false,
                 gateway: cli.gateway.clone(),
             };
             Cluster::start(&lab, &images, &mut tell).await?

@@ -115,7 +115,8 @@ fn replicas(manifests: &str) -> usize {
     deployments - counts.len() + counts.iter().sum::<usize>()
 }
 
-fn secret(namespace: &str, name: &str) -> anyhow::Result<serde_json::Value> {
+/// A certificate of nobody's and its key.
+pub(crate) fn secret(namespace: &str, name: &str) -> anyhow::Result<serde_json::Value> {
     let made = rcgen::generate_simple_self_signed(["abc.example.com".to_owned()])?;
     let encode = |text: String| BASE64_STANDARD.encode(text);
     Ok(json!({

@@ -10,10 +10,15 @@
 )]
 
 mod base; // the suite's own backends
+mod families; // IPv4 and IPv6
+mod hooks; // around a container's life
 mod nodes; // cordoned, drained, lost
+mod probes; // what makes a container ready, started, or dead
 mod stage; // what scenes stand on
 mod talk; // requests to pods
+mod tokens; // who a pod is to the API server
 mod verbs; // kubectl in a person's hands
+mod volumes; // of the node's own files
 mod workloads; // Deployments and their pods
 
 use anyhow::Context;
@@ -24,6 +29,7 @@ use std::path::Path;
 use tokio::time::Instant;
 
 const NAME: &str = "drive";
+const HEALTH: &str = env!("CARGO_BIN_EXE_rauta-conformance-health");
 
 #[tokio::test]
 async fn a_lab_behaves_as_a_cluster_does() {
@@ -32,12 +38,13 @@ async fn a_lab_behaves_as_a_cluster_does() {
     let programs = Programs::get().expect("the suite's programs");
     let images = folder.path().join("images.toml");
     programs
-        .write_images(&[], &images)
+        .write_images(&[(stage::HEALTH.to_owned(), HEALTH.into())], &images)
         .expect("a table of images");
     let lab = Lab {
         name: &format!("{NAME}-{}", std::process::id()),
         supervisor: Path::new(env!("CARGO_BIN_EXE_rauta-conformance")),
         kubelet: Path::new(env!("CARGO_BIN_EXE_rauta-conformance-kubelet")),
+        ipv6: true,
         gateway: None,
     };
     let cluster = Cluster::start(&lab, &images, &mut tell)
@@ -72,14 +79,24 @@ async fn play(stage: &Stage) -> anyhow::Result<Vec<String>> {
         .await
         .context("the API's CRDs")?;
     failed.extend(scene!(base::the_base_manifests_become_ready_and_answer).await);
-    let (a, b, c, d, e) = tokio::join!(
+    let together = tokio::join!(
         scene!(workloads::a_rolling_update_keeps_every_replica_available),
         scene!(workloads::a_pod_that_is_not_ready_gets_no_traffic_and_is_not_restarted),
         scene!(workloads::a_container_that_dies_is_restarted_with_back_off),
         scene!(verbs::kubectl_shows_follows_and_deletes),
         scene!(verbs::a_deleted_namespace_takes_everything_with_it),
+        scene!(probes::each_kind_of_probe_decides_who_is_ready),
+        scene!(probes::who_does_not_start_or_live_is_started_again),
+        scene!(families::a_pod_has_an_address_of_each_family_and_answers_at_both),
+        scene!(hooks::hooks_run_beside_the_program_and_before_its_end),
+        scene!(volumes::a_part_of_the_node_is_seen_if_it_is_what_the_pod_says),
+        scene!(tokens::a_pod_is_known_to_the_api_server_by_its_token),
     );
-    failed.extend([a, b, c, d, e].into_iter().flatten());
+    let (a, b, c, d, e, f, g, h, i, j, k) = together;
+    failed.extend([a, b, c, d, e, f, g, h, i, j, k].into_iter().flatten());
+    // What stays would only be in the way.
+    let played = "delete namespace --wait=false probes living families hooks tokens";
+    stage.kubectl(played).await?;
     failed.extend(scene!(nodes::a_drained_node_has_no_pods_until_it_is_uncordoned).await);
     failed.extend(scene!(nodes::a_node_that_stops_renewing_loses_its_pods_and_comes_back).await);
     Ok(failed)

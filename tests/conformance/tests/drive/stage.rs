@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use futures_util::TryStreamExt;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Event as Told, Pod};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::time::Duration;
+
+/// The image of the server of gRPC's health service.
+pub(crate) const HEALTH: &str = "lab.example/health";
 
 /// The lab as a scene sees it.
 pub(crate) struct Stage {
@@ -107,6 +110,33 @@ impl Stage {
         self.until(self.all(namespace), limit, &what, holds).await
     }
 
+    /// Waits until an event tells something of an object: its reason, and what its message begins
+    /// with. Of a container if that is named.
+    pub(crate) async fn told(
+        &self,
+        namespace: &str,
+        (object, container): (&str, Option<&str>),
+        (reason, words): (&str, &str),
+    ) -> anyhow::Result<()> {
+        let path = container.map(|name| format!("spec.containers{{{name}}}"));
+        let is_it = |event: &&&Told| {
+            let of = &event.involved_object;
+            let message = event.message.as_deref().unwrap_or_default();
+            of.name.as_deref() == Some(object)
+                && (path.is_none() || of.field_path == path)
+                && event.reason.as_deref() == Some(reason)
+                && message.starts_with(words)
+        };
+        let what = format!(
+            "{reason} of {object} {}: {words}",
+            container.unwrap_or_default()
+        );
+        let holds = |events: &[&Told]| events.iter().any(|event| is_it(&event));
+        self.until(self.all(namespace), 20, &what, holds)
+            .await
+            .map(drop)
+    }
+
     /// A Deployment of the suite's echo server.
     pub(crate) fn echo(&self, name: &str, replicas: u32, env: &[(&str, &str)]) -> Value {
         let env: Vec<Value> = env
@@ -128,6 +158,29 @@ impl Stage {
             },
         })
     }
+}
+
+/// A container of the suite's image that runs a script instead, and then idles until it is told to
+/// end.
+pub(crate) fn shell(stage: &Stage, name: &str, script: &str) -> Value {
+    let script = format!("trap 'exit 0' TERM; {script}; sleep infinity & wait");
+    json!({"name": name, "image": stage.image, "command": ["sh", "-c", script]})
+}
+
+/// A pod of such containers, or others.
+pub(crate) fn pod(namespace: &str, name: &str, containers: &[Value]) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
+        "spec": {"containers": containers, "terminationGracePeriodSeconds": 1},
+    })
+}
+
+/// What is known of a pod's container.
+pub(crate) fn container<'a>(pod: &'a Pod, name: &str) -> Option<&'a ContainerStatus> {
+    let mut all = pod.status.as_ref()?.container_statuses.iter().flatten();
+    all.find(|container| container.name == name)
 }
 
 async fn watch<K>(
