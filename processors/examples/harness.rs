@@ -120,6 +120,11 @@ fn json(rows: &[Row], plan: &Plan) -> serde_json::Value {
                     "p99": score.delay_ms(0.99),
                     "max": score.delay_ms(1.0),
                 },
+                "delay_from_bare_definition_ms": {
+                    "p50": score.bare_delay_ms(0.5),
+                    "p99": score.bare_delay_ms(0.99),
+                    "max": score.bare_delay_ms(1.0),
+                },
                 "without_fault": quiet,
             })
         })

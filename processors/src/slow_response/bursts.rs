@@ -8,9 +8,11 @@ use std::collections::VecDeque;
 const BURST_NS: u64 = 150_000_000;
 /// An exchange that waits for so long hangs, nanoseconds: machines do not stand still for longer.
 pub(super) const HANG_NS: u64 = 400_000_000;
-/// So many exchanges that hang at one time, or so many bursts, are no misfortune.
+/// So many exchanges that hang at one time are no misfortune.
 pub(super) const HANGING_MIN: u32 = 3;
-const BURSTS_MIN: usize = 4;
+/// So many bursts in so short a time, nanoseconds, are none either.
+const CLOSE_MIN: usize = 4;
+const CLOSE_NS: u64 = 2_000_000_000;
 /// So many bursts are remembered.
 const BURSTS_KEPT: usize = 16;
 
@@ -43,9 +45,9 @@ impl Bursts {
             .count()
     }
 
-    /// Are so many of them enough by their number alone?
-    pub(super) fn is_enough(bursts: usize) -> bool {
-        bursts >= BURSTS_MIN
+    /// Did so many begin so soon after each other that no machine stalls like that?
+    pub(super) fn are_close(&self, now_ns: u64) -> bool {
+        self.within(now_ns, CLOSE_NS) >= CLOSE_MIN
     }
 
     /// Forgets all.
@@ -65,6 +67,17 @@ mod tests {
         }
         let within = bursts.within(now_ms * 1_000_000, 10_000_000_000);
         assert_eq!(within, expected, "{at_ms:?}");
+    }
+
+    #[test]
+    fn four_in_two_seconds_are_close() {
+        for (last_ms, is_close) in [(2_900, true), (3_100, false)] {
+            let mut bursts = Bursts::default();
+            for ms in [1_000, 1_500, 2_000, last_ms] {
+                bursts.note(ms * 1_000_000);
+            }
+            assert_eq!(bursts.are_close(last_ms * 1_000_000), is_close, "{last_ms}");
+        }
     }
 
     #[test]

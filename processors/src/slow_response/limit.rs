@@ -65,6 +65,11 @@ impl Limit {
     }
 }
 
+/// So many times in ten seconds may a machine stall.
+const STALLS: u64 = 3;
+/// Late answers beside those of stalls must be less likely than this by chance.
+const CHANCE_BESIDE_STALLS: f64 = 0.01;
+
 /// The criterion is met, by these numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Verdict {
@@ -96,11 +101,15 @@ pub(super) fn judge(window: &Window, open_before: Counts, is_hanging: bool) -> O
     })
 }
 
-/// Would so few late answers, one for each burst, be as unlikely among so many exchanges?
-pub(super) fn is_unlikely(bursts: usize, counts: &Counts) -> bool {
+/// Do so many bursts in the whole window, which counted so many exchanges, tell a fault from a
+/// machine that stalled? Late answers, one for each burst, that are as common and as unlikely do;
+/// and those beyond the stalls that are allowed for, where they are not there anyway.
+pub(super) fn is_apart(bursts: usize, counts: &Counts) -> bool {
     let (bursts, total) = (bursts as u64, u64::from(counts.total));
-    bursts >= u64::from(OVER_MIN)
-        && chance::at_least(bursts, total, counts.expected_rate()) < CHANCE_MAX
+    let chance = |hits| chance::at_least(hits, total, counts.expected_rate());
+    let is_common = bursts * u64::from(ONE_IN_MAX) > total;
+    bursts >= u64::from(OVER_MIN) && is_common && chance(bursts) < CHANCE_MAX
+        || bursts > STALLS && chance(bursts - STALLS) < CHANCE_BESIDE_STALLS
 }
 
 /// Is there still more over the limit than the baseline explains?

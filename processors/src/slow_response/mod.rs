@@ -5,8 +5,8 @@
 //! billion, by how often the baseline itself exceeds that limit. An open exchange counts as soon as
 //! it has waited longer than the limit. What is judged is the backend's time alone.
 //!
-//! What comes at once may be one misfortune: the late answers must come at four moments apart, or
-//! exchanges must hang, or the moments alone must be as unlikely.
+//! What comes at once may be one misfortune: the late answers must come at moments apart that no
+//! machine explains which stalls now and then, or exchanges must hang.
 
 mod bursts; // late answers told apart in time
 mod limit; // the limit, and the criterion

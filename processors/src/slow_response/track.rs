@@ -102,6 +102,8 @@ impl Track {
         }
         let is_hanging = self.hanging >= HANGING_MIN;
         let verdict = limit::judge(&self.window, self.open_before(), is_hanging);
+        let mut whole = self.window.sum(0);
+        whole.add(self.open_before());
         let Some(evidence) = &mut self.evidence else {
             return;
         };
@@ -110,8 +112,8 @@ impl Track {
             return;
         };
         evidence.suspect(now);
-        let bursts = self.bursts.within(now.monotonic_ns, WINDOW_NS);
-        let is_apart = Bursts::is_enough(bursts) || limit::is_unlikely(bursts, &verdict.counts);
+        let is_apart = self.bursts.are_close(now.monotonic_ns)
+            || limit::is_apart(self.bursts.within(now.monotonic_ns, WINDOW_NS), &whole);
         let is_alone = self.peers.is_alone(now.monotonic_ns);
         let blame = evidence.blame(now, verdict.span_ns, is_alone);
         if !(is_hanging || is_apart) || !evidence.is_ripe(now, &blame) {

@@ -312,14 +312,15 @@ fn stalls(end_us: u64, rng: &mut Rng) -> Vec<Stall> {
     let mut stalls = Vec::new();
     let mut at_us = 0;
     loop {
-        at_us += (-(1.0 - rng.f64()).ln() * 300e6) as u64 + 15_000_000;
+        // Three of them in ten seconds at most: a machine that stalls more often is at fault.
+        at_us += (-(1.0 - rng.f64()).ln() * 300e6) as u64 + 20_000_000;
         if at_us >= end_us {
             return stalls;
         }
         let count = if rng.u8(0..5) == 0 { rng.u64(2..4) } else { 1 };
         for n in 0..count {
             stalls.push(Stall {
-                start_us: at_us + n * rng.u64(1_000_000..4_000_000),
+                start_us: at_us + n * 3_000_000 + rng.u64(..2_000_000),
                 length_us: rng.u64(50_000..300_000),
             });
         }

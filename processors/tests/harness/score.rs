@@ -32,8 +32,10 @@ pub(crate) struct Score {
     pub(crate) missed: Vec<String>,
     pub(crate) misblamed: Vec<String>,
     pub(crate) late: Vec<String>,
-    /// From the moment the anomaly's definition was met, milliseconds.
+    /// From the moment at which the rule was met, milliseconds.
     pub(crate) delays_ms: Vec<u64>,
+    /// From the moment at which the bare definition was met, milliseconds.
+    pub(crate) bare_delays_ms: Vec<u64>,
 }
 
 impl Score {
@@ -64,10 +66,12 @@ impl Score {
 
     /// The delay at a quantile, milliseconds.
     pub(crate) fn delay_ms(&self, quantile: f64) -> u64 {
-        let mut delays = self.delays_ms.clone();
-        delays.sort_unstable();
-        let place = (quantile * delays.len().saturating_sub(1) as f64).ceil() as usize;
-        delays.get(place).copied().unwrap_or(0)
+        at_quantile(&self.delays_ms, quantile)
+    }
+
+    /// The same from the bare definition on.
+    pub(crate) fn bare_delay_ms(&self, quantile: f64) -> u64 {
+        at_quantile(&self.bare_delays_ms, quantile)
     }
 
     pub(crate) fn add(&mut self, other: Self) {
@@ -82,7 +86,15 @@ impl Score {
         self.misblamed.extend(other.misblamed);
         self.late.extend(other.late);
         self.delays_ms.extend(other.delays_ms);
+        self.bare_delays_ms.extend(other.bare_delays_ms);
     }
+}
+
+fn at_quantile(delays_ms: &[u64], quantile: f64) -> u64 {
+    let mut sorted = delays_ms.to_vec();
+    sorted.sort_unstable();
+    let place = (quantile * sorted.len().saturating_sub(1) as f64).ceil() as usize;
+    sorted.get(place).copied().unwrap_or(0)
 }
 
 /// A fault, and what came of it.
@@ -202,12 +214,18 @@ fn judge(shape: &Shape, mut inflicted: Vec<Inflicted>, told: &[Seen], found: &[F
             score.false_alarms.push(text());
             continue;
         };
-        if !std::mem::replace(&mut it.is_found, true) && it.met_ns.is_some() {
+        if !std::mem::replace(&mut it.is_found, true)
+            && let Some(met_ns) = it.met_ns
+        {
+            let bare_ns = alarm.at_ns.saturating_sub(met_ns);
+            score.bare_delays_ms.push(bare_ns / MS);
             let delay_ns = it.delay_ns(alarm, told);
             score.delays_ms.push(delay_ns / MS);
             if delay_ns >= SECOND {
-                let text = format!("{:?}: {} ms", it.fault, delay_ns / MS);
-                score.late.push(text);
+                let (fault, delay_ms) = (&it.fault, delay_ns / MS);
+                score
+                    .late
+                    .push(format!("{fault:?}: {delay_ms} ms, {}", text()));
             }
         }
         if is_blame_right(shape, &it.fault, event) {
@@ -251,7 +269,7 @@ impl Inflicted {
             samples: event.baseline.as_ref().map_or(1, |it| it.samples.max(1)),
         };
         let case = Case::new(&self.fault, told, self.last_ns);
-        let met_ns = case.rule_met_ns(learnt).unwrap_or(alarm.at_ns);
+        let met_ns = case.rule_met_ns(&learnt).unwrap_or(alarm.at_ns);
         alarm.at_ns.saturating_sub(met_ns)
     }
 

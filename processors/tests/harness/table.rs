@@ -172,7 +172,7 @@ pub(crate) fn markdown(rows: &[Row], plan: &Plan) -> String {
     let hours = |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
     let (slow, medium, busy) = (hours(&slow), hours(&medium), hours(&busy));
     let head = format!(
-        "| {:<24} | faults | too small | precision | recall | blame | quick | p50 ms | p99 ms | max ms \
+        "| {:<24} | faults | too small | precision | recall | blame | quick | p50 ms | p99 ms | max ms | bare p99 ms | bare max ms \
          | {slow} h at 1/s | {medium} h at 10/s | {busy} h at 1,000/s |\n",
         "shape"
     );
@@ -187,7 +187,7 @@ pub(crate) fn markdown(rows: &[Row], plan: &Plan) -> String {
     for row in rows {
         let score = &row.labelled;
         let mut line = format!(
-            "| {:<24} | {:>6} | {:>9} | {:>9.3} | {:>6.3} | {:>5.3} | {:>5.3} | {:>6} | {:>6} | {:>6} |",
+            "| {:<24} | {:>6} | {:>9} | {:>9.3} | {:>6.3} | {:>5.3} | {:>5.3} | {:>6} | {:>6} | {:>6} | {:>11} | {:>11} |",
             row.name,
             score.faults,
             score.too_small,
@@ -198,6 +198,8 @@ pub(crate) fn markdown(rows: &[Row], plan: &Plan) -> String {
             score.delay_ms(0.5),
             score.delay_ms(0.99),
             score.delay_ms(1.0),
+            score.bare_delay_ms(0.99),
+            score.bare_delay_ms(1.0),
         );
         for quiet in &row.quiet {
             write!(line, " {} |", quiet.false_alarms.len()).expect("a string takes all");
