@@ -4,7 +4,8 @@
 use rauta_integration::{
     Collector, Manifests, Prometheus, Rauta, check_metrics, get, request, route, service,
 };
-use rauta_test_support::Origin;
+use rauta_test_support::{Origin, in_time};
+use std::time::Duration;
 
 /// The trace that the test's own client begins.
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -256,6 +257,71 @@ async fn a_collector_that_wants_deltas_gets_each_exchange_once_and_old_names_bes
         assert!(points.len() >= 2, "{points:?}");
         assert_eq!(adds_up(&points), asked, "{name}: {points:?}");
     }
+}
+
+/// Waits until a figure of `/metrics` is at least this.
+async fn reaches(rauta: &Rauta, beginning: &str, least: f64) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    in_time(beginning, async {
+        loop {
+            ticks.tick().await;
+            let page = get(rauta.admin(), "localhost", "/metrics").expect("metrics");
+            let line = page.body.lines().find(|line| line.starts_with(beginning));
+            let figure = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+            if figure.is_some_and(|figure: f64| figure >= least) {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_was_away_is_told_what_it_missed_and_nothing_twice() {
+    let mut collector = Collector::start().expect("a collector");
+    let origin = Origin::saying("ok").await;
+    let manifests = manifests(&origin).await;
+    let url = format!("http://{}", collector.http());
+    let arguments = ["--manifests", manifests.argument(), "--otlp", &url];
+    let variables = [
+        ("RAUTA_OTLP_METRICS_INTERVAL", "200ms"),
+        ("RAUTA_OTLP_METRICS_TEMPORALITY", "delta"),
+    ];
+    let rauta = Rauta::start(&arguments, &variables).expect("RAUTA runs");
+    let ask = || {
+        let answer = get(manifests.gateway(), "shop.test", "/shop").expect("an answer");
+        assert_eq!(answer.status, 200);
+    };
+    let name = "rauta_http_requests_total";
+    let told = |collector: &Collector, asked: f64| {
+        let told = collector.wait_for("sum of the deltas", |printed| {
+            let points = points(printed, name);
+            (adds_up(&points) >= asked).then_some(points)
+        });
+        told.expect("each exchange")
+    };
+    (0..3).for_each(|_| ask());
+    let before = told(&collector, 3.0);
+    // RAUTA goes on with the next export only once it knows that the last one was taken in.
+    let exports = |printed: &str| printed.matches("ResourceMetrics #0").count();
+    let so_far = collector.wait_for("exports", |printed| Some(exports(printed)));
+    let so_far = so_far.expect("some");
+    let next = collector.wait_for("one more", |printed| {
+        (exports(printed) > so_far).then_some(())
+    });
+    next.expect("the next export");
+
+    collector.kill();
+    ask();
+    let failed = "rauta_sink_failed_total{sink=\"otlp\",signal=\"metrics\",reason=\"unreachable\"}";
+    reaches(&rauta, failed, 3.0).await;
+    ask();
+    reaches(&rauta, failed, 6.0).await;
+    collector.restart().expect("starts again");
+    let after = told(&collector, 2.0);
+    assert_eq!((adds_up(&before), adds_up(&after)), (3.0, 2.0));
+    let all = [before, after].concat();
+    assert_eq!(adds_up(&all), 5.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
