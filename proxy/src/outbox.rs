@@ -5,7 +5,7 @@
 //!   front (copied) │ large (shared, not copied) │ back (copied)
 //! ```
 
-use crate::stream::Stream;
+use crate::stream::{Follows, Stream};
 use bytes::{Buf, Bytes, BytesMut};
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
@@ -65,18 +65,16 @@ impl Outbox {
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut Stream,
+        follows: Follows,
     ) -> Poll<io::Result<()>> {
         while !self.is_empty() {
-            let count = if self.large.is_empty() {
-                ready!(stream.poll_write(cx, &[IoSlice::new(&self.front)]))?
-            } else {
-                let slices = [
-                    IoSlice::new(&self.front),
-                    IoSlice::new(&self.large),
-                    IoSlice::new(&self.back),
-                ];
-                ready!(stream.poll_write(cx, &slices))?
+            let slices = [&*self.front, &self.large, &self.back].map(IoSlice::new);
+            let used = match (self.front.is_empty(), self.large.is_empty()) {
+                (_, true) => &slices[..1],
+                (true, false) if self.back.is_empty() => &slices[1..2],
+                (_, false) => &slices,
             };
+            let count = ready!(stream.poll_write(cx, used, follows))?;
             self.advance(count);
         }
         Poll::Ready(Ok(()))

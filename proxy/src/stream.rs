@@ -5,6 +5,7 @@
 //! one read and one write the whole cost of a small request on each side.
 
 use bytes::BytesMut;
+use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -20,6 +21,15 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     /// TLS, its handshake done.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// What comes after a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Follows {
+    /// Nothing that is known of: all of it has to leave.
+    Nothing,
+    /// Another write, or a push: the kernel may wait for it, so that segments leave full.
+    More,
 }
 
 /// What a read brought.
@@ -74,15 +84,16 @@ impl Stream {
     }
 
     /// Writes what the peer takes of `slices`; never 0 bytes unless all are empty. TLS may hold
-    /// some of them back until [`Self::poll_flush`].
+    /// some of them back until [`Self::poll_flush`], and the kernel what does not fill a segment
+    /// until [`Self::push`] or a write that nothing follows.
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
+        follows: Follows,
     ) -> Poll<io::Result<usize>> {
         let count = match (self, slices) {
-            (Self::Tcp(tcp), [one]) => ready!(Pin::new(tcp).poll_write(cx, one))?,
-            (Self::Tcp(tcp), many) => ready!(Pin::new(tcp).poll_write_vectored(cx, many))?,
+            (Self::Tcp(tcp), slices) => ready!(poll_send(tcp, cx, slices, follows))?,
             (Self::Tls(tls), [one]) => ready!(Pin::new(tls).poll_write(cx, one))?,
             (Self::Tls(tls), many) => ready!(Pin::new(tls).poll_write_vectored(cx, many))?,
         };
@@ -90,6 +101,14 @@ impl Stream {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
         Poll::Ready(Ok(count))
+    }
+
+    /// Lets the kernel send what it holds back for more to come.
+    pub(crate) fn push(&self) {
+        if let Self::Tcp(tcp) = self {
+            // Saying it again pushes; a socket that is gone has nothing to push.
+            let _gone = tcp.set_nodelay(true);
+        }
     }
 
     /// Tells the peer that nothing more comes.
@@ -138,6 +157,45 @@ impl Stream {
         match self {
             Self::Tcp(tcp) => tcp,
             Self::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+/// Sends once. Tokio's own write knows no flags, and goes through a function of the C library that
+/// costs more.
+fn poll_send(
+    tcp: &TcpStream,
+    cx: &mut Context<'_>,
+    slices: &[IoSlice<'_>],
+    follows: Follows,
+) -> Poll<io::Result<usize>> {
+    let flags = match follows {
+        Follows::More => SendFlags::NOSIGNAL | SendFlags::MORE,
+        Follows::Nothing => SendFlags::NOSIGNAL,
+    };
+    let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+    loop {
+        ready!(tcp.poll_write_ready(cx))?;
+        let mut taken = None;
+        let tried = tcp.try_io(Interest::WRITABLE, || {
+            let count = match slices {
+                [one] => send(tcp, one, flags),
+                many => sendmsg(tcp, many, &mut SendAncillaryBuffer::default(), flags),
+            }?;
+            taken = Some(count);
+            // A socket that did not take all is full: so tokio learns of it without another try.
+            match count < offered {
+                true => Err(io::ErrorKind::WouldBlock.into()),
+                false => Ok(()),
+            }
+        });
+        match (taken, tried) {
+            (Some(count), _) => return Poll::Ready(Ok(count)),
+            (None, Ok(())) => {}
+            (None, Err(error)) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
+                _ => return Poll::Ready(Err(error)),
+            },
         }
     }
 }

@@ -330,7 +330,9 @@ impl Http1 {
         if self.wire.out.has_room() {
             return Poll::Ready(Ok(()));
         }
-        self.poll_flush(cx)
+        self.has_begun |= self.is_started;
+        let written = ready!(self.wire.poll_make_room(cx, &self.worker.buffers));
+        Poll::Ready(self.taken(written))
     }
 
     /// See [`super::Downstream::send`].
@@ -375,10 +377,12 @@ impl Http1 {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ProxyError>> {
         self.has_begun |= self.is_started;
         let flushed = ready!(self.wire.poll_flush(cx, &self.worker.buffers));
-        if flushed.is_err() {
-            self.persists = false;
-        }
-        Poll::Ready(flushed.map_err(|_| ProxyError::ClientClosed))
+        Poll::Ready(self.taken(flushed))
+    }
+
+    fn taken(&mut self, written: std::io::Result<()>) -> Result<(), ProxyError> {
+        self.persists &= written.is_ok();
+        written.map_err(|_| ProxyError::ClientClosed)
     }
 
     /// See [`super::Downstream::waiting`].

@@ -5,7 +5,7 @@
 //! instead, and leaves when the connection's task has nothing left to do: what several streams have
 //! to say in one turn is one system call, and one packet.
 
-use crate::stream::Stream;
+use crate::stream::{Follows, Stream};
 use bytes::{Buf, BytesMut};
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
@@ -89,7 +89,8 @@ impl Shared {
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let written = self.stream.borrow_mut().poll_write(cx, slices);
+        let mut stream = self.stream.borrow_mut();
+        let written = stream.poll_write(cx, slices, Follows::Nothing);
         self.wrote(written)
     }
 

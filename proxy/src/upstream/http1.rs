@@ -120,7 +120,11 @@ impl Http1 {
         if self.wire.out.has_room() {
             return Poll::Ready(Ok(()));
         }
-        self.poll_flush(cx, worker)
+        if self.is_deaf {
+            return Poll::Ready(Err(self.broken()));
+        }
+        let written = ready!(self.wire.poll_make_room(cx, &worker.buffers));
+        Poll::Ready(self.taken(written))
     }
 
     pub(crate) fn send(&mut self, worker: &Worker, frame: Frame) -> Result<(), ProxyError> {
@@ -168,10 +172,12 @@ impl Http1 {
             return Poll::Ready(Err(self.broken()));
         }
         let flushed = ready!(self.wire.poll_flush(cx, &worker.buffers));
-        Poll::Ready(flushed.map_err(|_| {
-            self.is_deaf = true;
-            self.broken()
-        }))
+        Poll::Ready(self.taken(flushed))
+    }
+
+    fn taken(&mut self, written: std::io::Result<()>) -> Result<(), ProxyError> {
+        self.is_deaf |= written.is_err();
+        written.map_err(|_| self.broken())
     }
 
     /// The next head, interim ones too. Its hop-by-hop fields are gone, but for the `Upgrade` of a
