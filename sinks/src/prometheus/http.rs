@@ -1,16 +1,17 @@
 //! HTTP metrics by route, status and endpoint, from response events; names and buckets by the
 //! OpenTelemetry semantic conventions for HTTP metrics (v1.44).
 
-use super::series::SeriesMap;
+use super::series::{Series, SeriesMap, Shape};
 use super::{Error, prom};
 use crate::conventions::{error_type, host_and_port};
-use prom::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+use prom::Histogram;
 use rauta_core::bus::Subscriber;
 use rauta_core::clock::Now;
 use rauta_schemas::{
     BackendId, EndpointId, Event, Families, Family, HttpMethod, HttpResponseEvent, HttpVersion,
     ListenerId, Names, Outcome, Reason, RuleId, Timings,
 };
+use std::sync::Arc;
 
 /// Seconds, as the conventions state them for request durations.
 const DURATION_BUCKETS: [f64; 14] = [
@@ -66,43 +67,45 @@ struct ClientKey {
     reason: Reason,
 }
 
+const SERVER: Shape = Shape {
+    counter: Some((
+        "rauta_http_requests_total",
+        "Exchanges that ended; http_route=\"_dropped\" counts those whose event was dropped.",
+    )),
+    histogram: (
+        "http_server_request_duration_seconds",
+        "From the request head's first byte to the response's last, seconds.",
+    ),
+    labels: &SERVER_LABELS,
+    bounds: &DURATION_BUCKETS,
+};
+
+const CLIENT: Shape = Shape {
+    counter: None,
+    histogram: (
+        "http_client_request_duration_seconds",
+        "From choosing the endpoint of the last attempt to the response's last byte, seconds.",
+    ),
+    labels: &CLIENT_LABELS,
+    bounds: &DURATION_BUCKETS,
+};
+
 /// Counts and times exchanges on the pipeline thread.
 #[derive(Debug)]
 pub struct HttpMetrics {
     names: Names,
-    requests: SeriesMap<ServerKey, IntCounter>,
-    dropped: IntCounter,
-    server: SeriesMap<ServerKey, Histogram>,
-    client: SeriesMap<ClientKey, Histogram>,
+    server: SeriesMap<ServerKey>,
+    /// Exchanges whose event was dropped.
+    dropped: Arc<Series>,
+    client: SeriesMap<ClientKey>,
     proxy: Histogram,
 }
 
 impl HttpMetrics {
     /// Registers the metrics.
     pub fn new(registry: &prom::Registry, names: Names) -> Result<Self, Error> {
-        let requests = IntCounterVec::new(
-            prom::Opts::new(
-                "rauta_http_requests_total",
-                "Exchanges that ended; http_route=\"_dropped\" counts those whose event was dropped.",
-            ),
-            &SERVER_LABELS,
-        )?;
-        let server = HistogramVec::new(
-            prom::HistogramOpts::new(
-                "http_server_request_duration_seconds",
-                "From the request head's first byte to the response's last, seconds.",
-            )
-            .buckets(DURATION_BUCKETS.to_vec()),
-            &SERVER_LABELS,
-        )?;
-        let client = HistogramVec::new(
-            prom::HistogramOpts::new(
-                "http_client_request_duration_seconds",
-                "From choosing the endpoint of the last attempt to the response's last byte, seconds.",
-            )
-            .buckets(DURATION_BUCKETS.to_vec()),
-            &CLIENT_LABELS,
-        )?;
+        let server = SeriesMap::register(SERVER, SERIES_MAX, registry)?;
+        let client = SeriesMap::register(CLIENT, SERIES_MAX, registry)?;
         let proxy = Histogram::with_opts(
             prom::HistogramOpts::new(
                 "rauta_http_proxy_duration_seconds",
@@ -110,30 +113,14 @@ impl HttpMetrics {
             )
             .buckets(PROXY_BUCKETS.to_vec()),
         )?;
-        registry.register(Box::new(requests.clone()))?;
-        registry.register(Box::new(server.clone()))?;
-        registry.register(Box::new(client.clone()))?;
         registry.register(Box::new(proxy.clone()))?;
         let mut dropped = [""; SERVER_LABELS.len()];
         dropped[2] = "_dropped";
         Ok(Self {
             names,
-            dropped: requests.with_label_values(&dropped),
-            requests: SeriesMap::new(
-                move |l| requests.with_label_values(l),
-                SERVER_LABELS.len(),
-                SERIES_MAX,
-            ),
-            server: SeriesMap::new(
-                move |l| server.with_label_values(l),
-                SERVER_LABELS.len(),
-                SERIES_MAX,
-            ),
-            client: SeriesMap::new(
-                move |l| client.with_label_values(l),
-                CLIENT_LABELS.len(),
-                SERIES_MAX,
-            ),
+            dropped: server.add(dropped.into_iter()),
+            server,
+            client,
             proxy,
         })
     }
@@ -150,12 +137,10 @@ impl HttpMetrics {
             is_tls: event.is_tls,
         };
         let names = &self.names;
-        self.requests.get(key, || server_labels(names, event)).inc();
+        let series = self.server.get(key, || server_labels(names, event));
+        series.count(1);
         if event.outcome != Outcome::Tunnelled && !event.is_streaming {
-            let seconds = event.last_byte_ns as f64 / 1e9;
-            self.server
-                .get(key, || server_labels(names, event))
-                .observe(seconds);
+            series.observe(event.last_byte_ns as f64 / 1e9);
         }
         if id.endpoint.is_some() && event.timings.upstream_chosen_us != Timings::UNSET {
             let key = ClientKey {
@@ -194,7 +179,7 @@ impl Subscriber for HttpMetrics {
 
     fn on_dropped(&mut self, family: Family, count: u64) {
         if family == Family::HttpResponse {
-            self.dropped.inc_by(count);
+            self.dropped.count(count);
         }
     }
 
