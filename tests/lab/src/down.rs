@@ -7,6 +7,7 @@ use crate::witness::{Traces, is_alive};
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::fs;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 /// How long a lab may take to end by itself.
@@ -55,8 +56,13 @@ pub(crate) async fn end(record: &Record) -> anyhow::Result<Traces> {
     })
     .await?;
     let folder = record.folder();
-    fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    Ok(traces)
+    match fs::remove_dir_all(&folder) {
+        // Two may take it down at once, one of them because it saw the other's work.
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| folder.display().to_string())
+        }
+        _ => Ok(traces),
+    }
 }
 
 /// Asks a process to end, then makes it.

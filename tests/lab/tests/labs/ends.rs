@@ -72,11 +72,24 @@ fn kill(process: &str) {
 }
 
 #[test]
-fn a_lab_whose_supervisor_was_killed_is_cleared_away() {
+fn a_lab_whose_supervisor_was_killed_is_cleared_away_by_all_who_see_it() {
     let lab = Lab::up("killed", &[]);
     kill(&process(&lab, "rauta-lab"));
     eventually("the supervisor's end", || lab.status()["is_up"] == false);
-    lab.down();
+    // Whoever takes a lab down takes the dead with it.
+    let down = |name: &str| {
+        let mut down = Command::new(LAB);
+        down.args(["down", "--name", name]).stderr(Stdio::piped());
+        down.spawn().expect("the lab's program starts")
+    };
+    let all: Vec<_> = [lab.name(), lab.name(), "other"].map(down).into();
+    for down in all {
+        let said = text(&down.wait_with_output().expect("it ends"));
+        assert!(!said.contains("error"), "{said}");
+    }
+    let left = Command::new(LAB).args(["status", "--json"]).output();
+    let left = text(&left.expect("the lab's program starts"));
+    assert!(!left.contains(lab.name()), "{left}");
 }
 
 #[test]
