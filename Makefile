@@ -75,21 +75,25 @@ IMAGES ?=
 
 .PHONY: lab-up
 lab-up: ## A real Kubernetes to test against, in namespaces of its own: make lab-up ARGS="--ipv6"
+	@[ "$$(id -u)" = 0 ] || { echo "the lab needs root: it makes namespaces" >&2; exit 1; }
 	@tests/tools.sh lab
 	@$(CARGO) build --locked $(LAB_PACKAGES)
 	@$(LAB) up --images "$(or $(IMAGES),$$($(BUILD)/debug/rauta-conformance images))" $(ARGS)
 
 .PHONY: lab-down
 lab-down: ## Take the lab down and check that nothing of it, or of one that died, is left
+	@[ -x $(LAB) ] || echo "building the lab's programs first: minutes" >&2
 	@$(CARGO) build --quiet --locked $(LAB_PACKAGES)
 	@$(LAB) down $(ARGS)
 
 .PHONY: lab-status
 lab-status: ## What runs of the lab
+	@[ -x $(LAB) ] || { echo "the lab's programs are not built: make lab-up does it" >&2; exit 1; }
 	@$(LAB) status $(ARGS)
 
 .PHONY: lab-kubectl
 lab-kubectl: ## kubectl in the lab: make lab-kubectl ARGS="get pods -A"
+	@[ -x $(LAB) ] || { echo "the lab's programs are not built: make lab-up does it" >&2; exit 1; }
 	@$(LAB) kubectl $(ARGS)
 
 # Words of `make conformance`.

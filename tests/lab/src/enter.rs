@@ -1,7 +1,7 @@
 //! A program inside a lab's network, or inside a node's.
 
 use crate::namespace::NetworkNamespace;
-use crate::record::Record;
+use crate::record::{Record, door};
 use crate::witness::is_alive;
 use anyhow::{Context, bail};
 use std::convert::Infallible;
@@ -22,7 +22,8 @@ pub fn enter(
 ) -> anyhow::Result<Infallible> {
     let name = &record.settings.name;
     let Some(supervisor) = record.supervisor.filter(|&process| is_alive(process)) else {
-        bail!("the lab `{name}` does not run: `rauta-lab down --name {name}` clears it away");
+        let down = door("down", name);
+        bail!("the lab `{name}` does not run: `{down}` clears it away");
     };
     let process = Path::new("/proc").join(supervisor.id.to_string());
     let file = match node {

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -108,7 +109,10 @@ impl Record {
         let _choosing = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
         let others = labs()?;
         if others.iter().any(|other| other.settings.name == *name) {
-            bail!("the lab `{name}` is there already: `rauta-lab down --name {name}` first");
+            bail!(
+                "the lab `{name}` is there already: use it, or `{}` first",
+                door("down", name)
+            );
         }
         let ipv6 = settings.ipv6;
         let is_free = |of: &Addresses| {
@@ -133,15 +137,28 @@ impl Record {
     /// # Errors
     /// Where nothing is, or it cannot be read.
     pub fn read(name: &str) -> anyhow::Result<Self> {
+        let found = Self::find(name)?;
+        found.with_context(|| {
+            let up = door("up", name);
+            format!("there is no lab `{name}`: `{up}` makes one")
+        })
+    }
+
+    /// What is written down of a lab, if anything is.
+    fn find(name: &str) -> anyhow::Result<Option<Self>> {
         let file = Path::new(PLACE).join(name).join(FILE);
         let text = match fs::read_to_string(&file) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                bail!("there is no lab `{name}`: `rauta-lab up --name {name}` makes one")
-            }
-            Err(error) => return Err(error).with_context(|| file.display().to_string()),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => return Ok(None),
+                ErrorKind::PermissionDenied => {
+                    bail!("the lab `{name}` is root's: run this as root")
+                }
+                _ => return Err(error).with_context(|| file.display().to_string()),
+            },
         };
-        serde_json::from_str(&text).with_context(|| file.display().to_string())
+        let record = serde_json::from_str(&text);
+        record.with_context(|| file.display().to_string()).map(Some)
     }
 
     /// Writes it down, whole or not at all.
@@ -195,15 +212,20 @@ impl Record {
 pub fn labs() -> anyhow::Result<Vec<Record>> {
     let folders = match fs::read_dir(PLACE) {
         Ok(folders) => folders,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error).context(PLACE),
     };
     let mut labs = Vec::new();
     for folder in folders {
-        let folder = folder?;
-        if folder.path().join(FILE).is_file() {
-            labs.push(Record::read(&folder.file_name().to_string_lossy())?);
-        }
+        labs.extend(Record::find(&folder?.file_name().to_string_lossy())?);
     }
     Ok(labs)
+}
+
+/// What a person says to do something with a lab.
+pub(crate) fn door(task: &str, name: &str) -> String {
+    match name {
+        "lab" => format!("make lab-{task}"),
+        _ => format!("make lab-{task} ARGS=--name={name}"),
+    }
 }

@@ -1,15 +1,22 @@
 //! What clients of the API server rely on.
 
-use crate::lab::Lab;
+use crate::lab::{LAB, Lab};
 use futures_util::io::AsyncBufReadExt;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::Value;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output};
 use std::time::Duration;
 use tokio::time::timeout;
 
 /// Nothing here may take longer: an etcd that does not tell its progress takes a minute.
 const SOON: Duration = Duration::from_secs(1);
+
+/// A user without rights.
+const NOBODY: u32 = 65534;
 
 /// A kind of which a new cluster has nothing.
 const EMPTY: &str = "/apis/apps/v1/daemonsets";
@@ -76,14 +83,14 @@ fn two_labs_stand_side_by_side() {
 }
 
 #[test]
-fn nodes_may_do_what_a_node_may_and_no_more() {
+fn nodes_and_strangers_may_do_what_is_theirs_and_no_more() {
     let lab = Lab::up("rights", &["--nodes", "1"]);
     let kubeconfig = lab.status()["kubeconfig"]
         .as_str()
         .map(|path| path.replace("kubeconfig", ""));
     let node = format!("{}node-1.kubeconfig", kubeconfig.expect("a path"));
     let can = |verb: &str, what: &str| {
-        let kubectl = std::process::Command::new(crate::lab::LAB)
+        let kubectl = Command::new(LAB)
             .args(["kubectl", "--name", lab.name(), "--kubeconfig", &node])
             .args(["auth", "can-i", verb, what])
             .output();
@@ -94,5 +101,35 @@ fn nodes_may_do_what_a_node_may_and_no_more() {
     assert_eq!(can("create", "nodes"), "yes");
     assert!(can("list", "secrets").starts_with("no"));
     assert!(can("create", "deployments").starts_with("no"));
+
+    let again = Command::new(LAB)
+        .args(["up", "--no-kubelet", "--name", lab.name()])
+        .output();
+    let name = lab.name();
+    let is_there = format!(
+        "error: the lab `{name}` is there already: use it, or `make lab-down ARGS=--name={name}` \
+         first\n"
+    );
+    assert_eq!(complaint(&again.expect("it starts")), is_there);
+    // Where a stranger may start it.
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("rauta-lab");
+    std::fs::copy(LAB, &program).expect("a copy");
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("open to all");
+    for task in ["status", "down", "kubectl"] {
+        let output = Command::new(&program)
+            .args([task, "--name", lab.name()])
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .output();
+        let roots = format!("error: the lab `{name}` is root's: run this as root\n");
+        assert_eq!(complaint(&output.expect("it starts")), roots, "{task}");
+    }
     lab.down();
+}
+
+/// What a program says that fails.
+fn complaint(output: &Output) -> String {
+    assert!(!output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
