@@ -85,8 +85,17 @@ struct RunArgs {
 /// The program of this package that is a node's kubelet.
 const KUBELET: &str = "rauta-conformance-kubelet";
 
-fn main() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
+fn main() -> ExitCode {
+    match start(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.task {
         Some(Task::Supervise) => {
             rauta_lab::supervise()?;
@@ -108,7 +117,10 @@ fn main() -> anyhow::Result<ExitCode> {
         );
     }
     if let Some(folder) = &cli.manifests {
-        ensure!(folder.is_dir(), "{} is no folder", folder.display());
+        let shown = folder.display();
+        ensure!(folder.is_dir(), "manifests: {shown} is no folder");
+        let has = holds_manifests(folder).with_context(|| shown.to_string())?;
+        ensure!(has, "manifests: {shown} has no .yaml, .yml or .json file");
     }
     let folder = match &cli.out {
         Some(folder) => folder.clone(),
@@ -137,6 +149,22 @@ fn main() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Whether kubectl finds anything in a folder or the folders in it.
+fn holds_manifests(folder: &Path) -> std::io::Result<bool> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let has = match path.is_dir() {
+            true => holds_manifests(&path)?,
+            false => matches!(ending, Some("yaml" | "yml" | "json")),
+        };
+        if has {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Runs the plan on the cluster that was asked for, and clears that away.
