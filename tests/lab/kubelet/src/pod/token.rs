@@ -19,7 +19,7 @@ pub(super) struct Wanted<'a> {
 #[derive(Debug)]
 pub(super) struct Token {
     pub(super) text: String,
-    expires_at: Timestamp,
+    pub(super) expires_at: Timestamp,
 }
 
 impl Token {

@@ -3,6 +3,7 @@
 mod host_path; // what of the node a pod may see
 mod mounts; // which container sees what where
 mod payload; // which files a volume has
+mod tokens; // who the pod is to the API server
 mod write; // how they get there
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,13 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Pod, PodSpec, Volume};
-use k8s_openapi::jiff::Timestamp;
 use kube::{Client, ResourceExt};
 use nix::mount::MsFlags;
 
 pub(super) use mounts::binds;
 
 use self::payload::{Inputs, TokenKey};
+use self::tokens::Tokens;
 use self::write::Ownership;
 use super::downward::Facts;
 use super::{security, token};
@@ -34,8 +35,7 @@ pub(super) struct Volumes {
     volumes: Vec<Volume>,
     folder: PathBuf,
     ownership: Ownership,
-    /// Tokens in use, and when each is renewed.
-    tokens: BTreeMap<TokenKey, (String, Timestamp)>,
+    tokens: Tokens,
 }
 
 /// Which volume could not be made, and why.
@@ -59,7 +59,7 @@ impl Volumes {
             volumes: spec.volumes.unwrap_or_default(),
             facts,
             folder,
-            tokens: BTreeMap::new(),
+            tokens: Tokens::default(),
         }
     }
 
@@ -131,15 +131,11 @@ impl Volumes {
         let objects = objects::read(&self.client, &namespace, references).await;
         let objects = objects.map_err(|error| error.to_string())?;
         self.renew_tokens(payload::tokens(volume)).await?;
-        let texts = self
-            .tokens
-            .iter()
-            .map(|(key, (text, _))| (key.clone(), text.clone()));
         let private = self.ownership != Ownership::default();
         let inputs = Inputs {
             facts: &self.facts,
             objects: &objects,
-            tokens: &texts.collect(),
+            tokens: &self.tokens.texts(),
             token_mode: private.then_some(0o600),
         };
         let files = payload::files(volume, &inputs)?;
@@ -159,33 +155,20 @@ impl Volumes {
     }
 
     async fn renew_tokens(&mut self, wanted: BTreeSet<TokenKey>) -> Result<(), String> {
-        for key in wanted {
-            let now = clock::now();
-            let held = self.tokens.get(&key);
-            if held.is_some_and(|(_, renewal)| now < *renewal) {
-                continue;
+        let (client, pod) = (&self.client, &self.facts.pod);
+        let account = self.facts.service_account();
+        let ask = |key: TokenKey| {
+            let account = account.clone();
+            async move {
+                let wanted = token::Wanted {
+                    account: &account,
+                    audience: &key.audience,
+                    seconds: key.seconds,
+                };
+                token::request(client, pod, wanted).await
             }
-            let account = self.facts.service_account();
-            let asked = token::Wanted {
-                account: &account,
-                audience: &key.audience,
-                seconds: key.seconds,
-            };
-            match token::request(&self.client, &self.facts.pod, asked).await {
-                Ok(token) => {
-                    let renewal = token.renewal(now);
-                    self.tokens.insert(key, (token.text, renewal));
-                }
-                // The one that is held is good for a while yet.
-                Err(error) if held.is_some() => {
-                    tracing::warn!(error = %error, "a token was not renewed");
-                }
-                Err(error) => {
-                    return Err(format!("failed to fetch token: {error}"));
-                }
-            }
-        }
-        Ok(())
+        };
+        self.tokens.renew(wanted, clock::now(), ask).await
     }
 }
 
