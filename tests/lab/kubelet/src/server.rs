@@ -27,7 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::clock;
 use crate::kubelet::Kubelet;
 use crate::logs::query::Query;
-use crate::logs::{Owner, read};
+use crate::logs::{Owner, read, which};
 use crate::pod::has_container;
 
 type Body = BoxBody<Bytes, Infallible>;
@@ -165,16 +165,11 @@ fn logs(
         let message = format!("container \"{container}\" not found in pod \"{name}\"");
         return text(StatusCode::NOT_FOUND, &message);
     }
-    let Some((path, growth)) = kubelet
-        .logs
-        .find(&Owner::of(&pod, container), query.previous)
-    else {
-        let kind = if query.previous {
-            "previous terminated container"
-        } else {
-            "container"
-        };
-        let message = format!("{kind} \"{container}\" in pod \"{name}\" has no log");
+    let status = which::status(&pod, container);
+    let run = which::run(status, query.previous);
+    let found = kubelet.logs.find(&Owner::of(&pod, container), run);
+    let Some((path, growth)) = found else {
+        let message = which::no_log(status, (container, name), query.previous);
         return text(StatusCode::BAD_REQUEST, &message);
     };
     let (lines, receiver) = mpsc::channel(LINES_QUEUE);

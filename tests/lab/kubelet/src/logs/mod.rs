@@ -8,6 +8,7 @@
 
 pub(crate) mod query; // which part of a log is asked for
 pub(crate) mod read; // from file to answer
+pub(crate) mod which; // of a container's runs
 pub(crate) mod write; // from pipe to file
 
 use std::collections::HashMap;
@@ -32,6 +33,15 @@ pub(crate) struct Written {
     pub(crate) file: u64,
     /// Bytes in it.
     pub(crate) bytes: u64,
+}
+
+/// One of a container's runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Run {
+    Newest,
+    BeforeNewest,
+    /// The newest unless it goes on.
+    LastEnded,
 }
 
 /// All logs of a node.
@@ -91,19 +101,31 @@ impl Logs {
         Ok(log)
     }
 
-    /// The log of a container's current or previous run, and its growth while it grows.
+    /// A container's log, and its growth while it grows.
     pub(crate) fn find(
         &self,
         owner: &Owner<'_>,
-        previous: bool,
+        run: Run,
     ) -> Option<(PathBuf, Option<watch::Receiver<Written>>)> {
         let mut runs = runs(&self.container_folder(owner)).ok()?;
-        if previous {
+        let is_meant = match run {
+            Run::Newest => true,
+            Run::BeforeNewest => false,
+            Run::LastEnded => self.growth(&runs.last()?.1).is_none(),
+        };
+        if !is_meant {
             runs.pop();
         }
         let (_, path) = runs.pop()?;
-        let growing = self.lock().get(&path).cloned();
+        let growing = self.growth(&path);
         Some((path, growing))
+    }
+
+    /// The growth of a log that is still written.
+    fn growth(&self, path: &Path) -> Option<watch::Receiver<Written>> {
+        let growth = self.lock().get(path).cloned()?;
+        // An error means that nobody writes any more.
+        growth.has_changed().is_ok().then_some(growth)
     }
 
     /// Forgets a pod that is gone.
@@ -144,4 +166,35 @@ fn runs(folder: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
     }
     runs.sort();
     Ok(runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_run_that_ended_is_the_newest_one_until_the_next_begins() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let logs = Logs::new(folder.path().to_owned());
+        let owner = Owner {
+            namespace: "ns".to_owned(),
+            pod: "pod".to_owned(),
+            uid: "1".to_owned(),
+            container: "web",
+        };
+        let found = |run: Run| {
+            let (path, _) = logs.find(&owner, run)?;
+            Some(path.file_name()?.to_string_lossy().into_owned())
+        };
+        assert_eq!(found(Run::LastEnded), None);
+        let first = logs.begin(&owner, 0).await.expect("a log");
+        assert_eq!(found(Run::LastEnded), None);
+        drop(first);
+        assert_eq!(found(Run::LastEnded).as_deref(), Some("0.log"));
+        assert_eq!(found(Run::BeforeNewest), None);
+        let _second = logs.begin(&owner, 1).await.expect("a log");
+        assert_eq!(found(Run::LastEnded).as_deref(), Some("0.log"));
+        assert_eq!(found(Run::BeforeNewest).as_deref(), Some("0.log"));
+        assert_eq!(found(Run::Newest).as_deref(), Some("1.log"));
+    }
 }

@@ -249,7 +249,9 @@ impl Runner<'_> {
         let name = self.container.name.as_str();
         let (restarts, id) = self.next_run();
         let image = self.container.image.as_deref().unwrap_or_default();
-        let present = format!("Container image \"{image}\" already present on machine");
+        let present = format!(
+            "Container image \"{image}\" already present on machine and can be accessed by the pod"
+        );
         self.context.tell(Some(name), (NORMAL, "Pulled"), present);
         let log = self.begin_log(restarts).await;
         let notes = self.context.kubelet.folders.notes();
@@ -258,11 +260,12 @@ impl Runner<'_> {
         let (exit_code, failure) = match started {
             Err(error) => (i32::from(EXIT_NOT_STARTED), Some(format!("{error:#}"))),
             Ok(process) => {
-                self.context.tell(
-                    Some(name),
-                    (NORMAL, "Started"),
-                    format!("Started container {name}"),
-                );
+                for (reason, message) in [
+                    ("Created", "Container created"),
+                    ("Started", "Container started"),
+                ] {
+                    self.context.tell(Some(name), (NORMAL, reason), message);
+                }
                 self.context.record.update_container(name, |c| {
                     c.state = State::Running { since: started_at };
                     c.id = Some(id.clone());

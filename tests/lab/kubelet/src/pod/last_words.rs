@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::Container;
 
 use super::context::Context;
 use super::spec::TERMINATION_LOG;
-use crate::logs::Owner;
 use crate::logs::query::Query;
+use crate::logs::{Owner, Run};
 
 /// What is kept of the file.
 const FILE_BYTES_MAX: usize = 4096;
@@ -37,7 +37,7 @@ pub(super) fn last_words(
     }
     let pod = context.pod();
     let owner = Owner::of(&pod, &container.name);
-    let (path, _) = context.kubelet.logs.find(&owner, false)?;
+    let (path, _) = context.kubelet.logs.find(&owner, Run::Newest)?;
     Some(log_end(&fs::read(path).ok()?))
 }
 
