@@ -14,6 +14,7 @@ mod families; // IPv4 and IPv6
 mod hooks; // around a container's life
 mod nodes; // cordoned, drained, lost
 mod probes; // what makes a container ready, started, or dead
+mod runs; // of one container, one behind the other
 mod stage; // what scenes stand on
 mod talk; // requests to pods
 mod tokens; // who a pod is to the API server
@@ -84,6 +85,7 @@ async fn play(stage: &Stage) -> anyhow::Result<Vec<String>> {
         scene!(workloads::a_pod_that_is_not_ready_gets_no_traffic_and_is_not_restarted),
         scene!(workloads::a_container_that_dies_is_restarted_with_back_off),
         scene!(verbs::kubectl_shows_follows_and_deletes),
+        scene!(runs::logs_and_events_tell_of_each_run),
         scene!(verbs::a_deleted_namespace_takes_everything_with_it),
         scene!(probes::each_kind_of_probe_decides_who_is_ready),
         scene!(probes::who_does_not_start_or_live_is_started_again),
@@ -92,11 +94,13 @@ async fn play(stage: &Stage) -> anyhow::Result<Vec<String>> {
         scene!(volumes::a_part_of_the_node_is_seen_if_it_is_what_the_pod_says),
         scene!(tokens::a_pod_is_known_to_the_api_server_by_its_token),
     );
-    let (a, b, c, d, e, f, g, h, i, j, k) = together;
-    failed.extend([a, b, c, d, e, f, g, h, i, j, k].into_iter().flatten());
-    // What stays would only be in the way.
-    let played = "delete namespace --wait=false probes living families hooks tokens";
-    stage.kubectl(played).await?;
+    let (a, b, c, d, e, f, g, h, i, j, k, l) = together;
+    failed.extend([a, b, c, d, e, f, g, h, i, j, k, l].into_iter().flatten());
+    // Pods that stay would only be in the way; their namespaces are not.
+    for namespace in ["probes", "living", "families", "hooks"] {
+        let delete = format!("-n {namespace} delete pods --all --wait=false");
+        stage.kubectl(&delete).await?;
+    }
     failed.extend(scene!(nodes::a_drained_node_has_no_pods_until_it_is_uncordoned).await);
     failed.extend(scene!(nodes::a_node_that_stops_renewing_loses_its_pods_and_comes_back).await);
     Ok(failed)

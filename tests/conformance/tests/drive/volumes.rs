@@ -82,7 +82,7 @@ pub(crate) async fn a_part_of_the_node_is_seen_if_it_is_what_the_pod_says(
     let said = stage.kubectl(&format!("-n {NS} logs file")).await?;
     ensure!(said == "of the node\n", "it read {said:?}");
     stage
-        .kubectl(&format!("delete namespace {NS} --wait --timeout=30s"))
+        .kubectl(&format!("-n {NS} delete pods --all --wait --timeout=30s"))
         .await?;
     ensure!(
         path("file").is_file(),
