@@ -5,9 +5,11 @@ use crate::record::{Process, Record, labs};
 use crate::wait::until;
 use crate::witness::{Traces, is_alive};
 use anyhow::{Context, ensure};
+use nix::fcntl::{Flock, FlockArg};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 /// How long a lab may take to end by itself.
@@ -32,18 +34,22 @@ pub async fn down(name: &str, told: &mut dyn FnMut(&str)) -> anyhow::Result<()> 
         .iter()
         .filter(|record| !is_named(record) && is_dead(record));
     for record in named.chain(dead) {
-        let traces = end(record).await?;
         let name = &record.settings.name;
-        told(&format!(
-            "the lab `{name}` is gone: {}, checked",
-            traces.count()
-        ));
+        let how = match end(record).await? {
+            Some(traces) => format!("{}, checked", traces.count()),
+            None => "another lab-down took it down".to_owned(),
+        };
+        told(&format!("the lab `{name}` is gone: {how}"));
     }
     Ok(())
 }
 
-/// Ends one lab, waits until nothing of it is left, and forgets it.
-pub(crate) async fn end(record: &Record) -> anyhow::Result<Traces> {
+/// Ends one lab, waits until nothing of it is left, and forgets it. Nothing if somebody else has
+/// done so meanwhile: its name and its link may be another lab's by now.
+pub(crate) async fn end(record: &Record) -> anyhow::Result<Option<Traces>> {
+    let Some(_alone) = alone(record).await? else {
+        return Ok(None);
+    };
     let traces = Traces::of(record)?;
     if let Some(supervisor) = record.supervisor.filter(|&process| is_alive(process)) {
         stop(supervisor).await?;
@@ -56,13 +62,30 @@ pub(crate) async fn end(record: &Record) -> anyhow::Result<Traces> {
     })
     .await?;
     let folder = record.folder();
-    match fs::remove_dir_all(&folder) {
-        // Two may take it down at once, one of them because it saw the other's work.
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| folder.display().to_string())
-        }
-        _ => Ok(traces),
-    }
+    fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(Some(traces))
+}
+
+/// Keeps all others from taking the same lab down at the same time; nothing if it is gone.
+async fn alone(record: &Record) -> anyhow::Result<Option<Flock<File>>> {
+    let place = record.folder();
+    let folder = match File::open(&place) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened.with_context(|| place.display().to_string())?,
+    };
+    let held = until("another lab-down", CLEAR_LIMIT, async || {
+        let locked = Flock::lock(folder.try_clone()?, FlockArg::LockExclusiveNonblock);
+        locked.map_err(|(_, error)| error.into())
+    })
+    .await?;
+    // Who waited finds nothing, or another lab of the name.
+    let is_there = fs::metadata(&place).is_ok_and(|now| {
+        let locked = folder.metadata().map(|locked| locked.ino());
+        locked.is_ok_and(|locked| locked == now.ino())
+    });
+    let known = Record::find(&record.settings.name)?.and_then(|now| now.supervisor);
+    let is_it = is_there && (known.is_none() || known == record.supervisor);
+    Ok(Some(held).filter(|_| is_it))
 }
 
 /// Asks a process to end, then makes it.

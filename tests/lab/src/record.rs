@@ -145,7 +145,7 @@ impl Record {
     }
 
     /// What is written down of a lab, if anything is.
-    fn find(name: &str) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn find(name: &str) -> anyhow::Result<Option<Self>> {
         let file = Path::new(PLACE).join(name).join(FILE);
         let text = match fs::read_to_string(&file) {
             Ok(text) => text,
