@@ -84,6 +84,8 @@ pub(crate) fn attach(
             attached,
         });
     }
+    // Thousands of routes have one each: room for three more would be most of what they take.
+    states.shrink_to_fit();
     states
 }
 
@@ -102,7 +104,7 @@ fn attach_to(
     if allowing.is_empty() {
         return Err(not_allowed(&meant, route));
     }
-    let attached: Vec<AttachedListener> = allowing
+    let mut attached: Vec<AttachedListener> = allowing
         .iter()
         .filter_map(|listener| {
             Some(AttachedListener {
@@ -115,6 +117,7 @@ fn attach_to(
     if attached.is_empty() {
         return Err(no_hostname(&allowing, route));
     }
+    attached.shrink_to_fit();
     Ok(attached)
 }
 

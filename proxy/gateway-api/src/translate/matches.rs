@@ -18,7 +18,7 @@ use rauta_routing::{GrpcMethodMatch, HeaderMatch, Match, PathMatch, QueryMatch, 
 /// Translates the matches of a rule; none at all match every request. One that cannot be
 /// translated makes the rule unusable: leaving it out would narrow what the rule matches.
 pub(super) fn matches(specs: MatchSpecs<'_>) -> Result<Vec<Match>, String> {
-    let found: Vec<Match> = match specs {
+    let mut found: Vec<Match> = match specs {
         MatchSpecs::Http(specs) => specs.iter().map(http_match).collect::<Result<_, _>>()?,
         MatchSpecs::Grpc(specs) => specs.iter().map(grpc_match).collect::<Result<_, _>>()?,
     };
@@ -30,6 +30,7 @@ pub(super) fn matches(specs: MatchSpecs<'_>) -> Result<Vec<Match>, String> {
             query: Vec::new(),
         }]);
     }
+    found.shrink_to_fit();
     Ok(found)
 }
 

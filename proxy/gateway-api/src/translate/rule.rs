@@ -118,6 +118,7 @@ fn rule(
                 let found = weighted(context, label, backend, resolutions, state);
                 rule.backends.push(found);
             }
+            rule.backends.shrink_to_fit();
         }
         Err(problem) => {
             note(state, problem);
