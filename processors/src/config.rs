@@ -54,7 +54,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 impl Default for Config {
     fn default() -> Self {
         Self {
-            keys_max: 10_000,
+            keys_max: 100_000,
             open_max: 16_384,
             pace: Pace {
                 slot_ns: 60 * SECOND_NS,

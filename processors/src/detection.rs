@@ -14,11 +14,28 @@ use rauta_core::bus::Subscriber;
 use rauta_core::clock::Now;
 use rauta_schemas::{Event, Families, Family, Names, ObserverEvent, Subject};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// An event may be stamped so much later than the last tick, nanoseconds: ticks are a tenth of a
 /// second apart. What is stamped later still is taken for this moment.
 const AHEAD_MAX_NS: u64 = 1_000_000_000;
+
+/// How often it is looked how much the detectors hold, nanoseconds.
+const LOOK_NS: u64 = 5_000_000_000;
+
+/// What each detector holds, by its name, as of the last seconds: for a scrape.
+#[derive(Clone, Debug, Default)]
+pub struct UsageView(Arc<Mutex<Vec<(&'static str, Usage)>>>);
+
+impl UsageView {
+    /// As it was when it was last looked.
+    pub fn read(&self) -> Vec<(&'static str, Usage)> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
 
 /// Where anomalies go.
 pub type Emit = Box<dyn FnMut(Arc<ObserverEvent>) + Send>;
@@ -37,6 +54,10 @@ pub struct Detection {
     last: Option<Now>,
     randomness: u64,
     emitted: u64,
+    view: UsageView,
+    looked_ns: u64,
+    /// Was it said that there are too many keys?
+    is_told: bool,
 }
 
 /// The detectors of this crate: a new one is one more line.
@@ -85,7 +106,32 @@ impl Detection {
             last: None,
             randomness: RandomState::new().hash_one(wall_ns),
             emitted: 0,
+            view: UsageView::default(),
+            looked_ns: 0,
+            is_told: false,
         }
+    }
+
+    /// What each detector holds, for other threads.
+    pub fn view(&self) -> UsageView {
+        self.view.clone()
+    }
+
+    fn look(&mut self) {
+        let usage = self.usage();
+        let crowded = usage
+            .iter()
+            .find(|(_, usage)| usage.evicted + usage.refused > 0);
+        if let (Some((detector, usage)), false) = (crowded, self.is_told) {
+            tracing::warn!(
+                detector,
+                keys = usage.keys,
+                "more routes and methods than detectors may track: some are not watched, or learn \
+                 anew; raise detection.keys_max"
+            );
+            self.is_told = true;
+        }
+        *self.view.0.lock().unwrap_or_else(PoisonError::into_inner) = usage;
     }
 
     /// What each detector holds, by its name.
@@ -209,6 +255,10 @@ impl Subscriber for Detection {
             processor.on_tick(&scene, &mut self.findings);
         }
         self.pass_on();
+        if now.monotonic_ns.saturating_sub(self.looked_ns) >= LOOK_NS {
+            self.looked_ns = now.monotonic_ns;
+            self.look();
+        }
         if self
             .keeper
             .as_mut()

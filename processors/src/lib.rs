@@ -37,5 +37,5 @@ mod window; // the last ten seconds
 
 pub use baseline::Pace;
 pub use config::{Config, ConfigError, Occurrences};
-pub use detection::{Detection, Emit};
+pub use detection::{Detection, Emit, UsageView};
 pub use processor::Usage;

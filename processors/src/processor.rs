@@ -54,6 +54,8 @@ pub struct Usage {
     pub firing: u64,
     /// Keys that made room for others so far.
     pub evicted: u64,
+    /// Exchanges that were not judged so far, because all keys were in use and theirs was new.
+    pub refused: u64,
     /// Open exchanges that are watched now.
     pub open: u64,
     /// Open exchanges that found no room so far.

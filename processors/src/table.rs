@@ -21,6 +21,7 @@ pub(crate) struct Table<K, V> {
     oldest: u32,
     entries_max: usize,
     evicted: u64,
+    refused: u64,
 }
 
 #[derive(Debug)]
@@ -41,7 +42,21 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
             oldest: NOBODY,
             entries_max: entries_max.clamp(1, NOBODY as usize - 1),
             evicted: 0,
+            refused: 0,
         }
+    }
+
+    /// Is there a place for `key`: its own, a free one, or the oldest's if that `is_idle`? A no is
+    /// counted. Where all are in use, one more would only push out what others have learnt.
+    pub(crate) fn admits(&mut self, key: &K, is_idle: impl FnOnce(&V) -> bool) -> bool {
+        if self.places.len() < self.entries_max || self.places.contains_key(key) {
+            return true;
+        }
+        let oldest = self.slots.get(self.oldest as usize);
+        let oldest = oldest.and_then(|slot| slot.entry.as_ref());
+        let is_admitted = oldest.is_none_or(|(_, value)| is_idle(value));
+        self.refused += u64::from(!is_admitted);
+        is_admitted
     }
 
     /// The entry of `key`, made by `make` where there is none; it is now the newest.
@@ -128,6 +143,11 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     /// How many entries there are.
     pub(crate) fn len(&self) -> usize {
         self.places.len()
+    }
+
+    /// How often there was no place so far.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// How many entries had to make room so far.

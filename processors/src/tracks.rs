@@ -9,6 +9,9 @@ use std::hash::Hash;
 /// What an earlier run had learnt is forgotten if nobody asked for it in this time, nanoseconds.
 pub(crate) const RESTORED_FOR_NS: u64 = 86_400_000_000_000;
 
+/// A key that was used more recently keeps its place, nanoseconds.
+const IDLE_NS: u64 = 60_000_000_000;
+
 /// What is known about one key.
 pub(crate) trait Tracked {
     /// What its baseline is made of.
@@ -19,6 +22,14 @@ pub(crate) trait Tracked {
 
     /// Is an anomaly going on?
     fn is_firing(&self) -> bool;
+
+    /// When it was used last, `CLOCK_MONOTONIC`, nanoseconds.
+    fn used_ns(&self) -> u64;
+}
+
+/// May it make room for another?
+pub(crate) fn is_idle(track: &impl Tracked, now_ns: u64) -> bool {
+    now_ns.saturating_sub(track.used_ns()) >= IDLE_NS
 }
 
 /// Every baseline that learnt something, by its key's name, and what still waits from before.
@@ -47,6 +58,7 @@ pub(crate) fn usage<K: Copy + Eq + Hash, T: Tracked>(tracks: &Table<K, T>) -> Us
         keys: tracks.len() as u64,
         firing: firing as u64,
         evicted: tracks.evicted(),
+        refused: tracks.refused(),
         ..Usage::default()
     }
 }

@@ -72,6 +72,11 @@ impl<const KINDS: usize> Window<KINDS> {
         }
     }
 
+    /// The beginning of the newest step, nanoseconds.
+    pub(crate) fn newest_ns(&self) -> u64 {
+        self.newest.saturating_mul(STEP_NS)
+    }
+
     /// Counts one exchange, and which kind of hit it is if it is one, at its own time; one that is
     /// older than the window is not counted.
     pub(crate) fn record(&mut self, at_ns: u64, hit: Option<usize>, expected_rate: f64) {

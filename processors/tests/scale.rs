@@ -24,11 +24,7 @@ fn processor_ns() -> u64 {
 
 /// Bytes for each rule and method, and nanoseconds of one exchange, the stage's own included.
 fn measure(routes: usize, methods: &[HttpMethod], seconds: u64, rate: u64) -> (u64, u64) {
-    let config = Config {
-        keys_max: 100_000,
-        ..Config::default()
-    };
-    let mut stage = Stage::new(&config, &vec![1; routes]);
+    let mut stage = Stage::new(&Config::default(), &vec![1; routes]);
     let keys = (routes * methods.len()) as u64;
     let (before, start_ns) = (resident(), processor_ns());
     // Quick answers of loopback, from 50 µs to some milliseconds.

@@ -75,6 +75,7 @@ impl App {
             let bus = bus.clone();
             Box::new(move |anomaly| bus.emit(anomaly))
         });
+        page.add_source(samples::detection(detection.view()));
         pipeline.attach(Box::new(detection));
         for subscriber in subscribers {
             pipeline.attach(subscriber);

@@ -2,6 +2,7 @@
 
 use crate::routing::RoutingView;
 use rauta_core::bus::Bus;
+use rauta_processors::UsageView;
 use rauta_proxy::{Proxy, Totals};
 use rauta_schemas::Family;
 use rauta_sinks::prometheus::{Sample, Source};
@@ -45,6 +46,49 @@ pub(crate) fn routing(view: RoutingView) -> Source {
                 figures.ports_failed as f64,
             ),
         ]
+    })
+}
+
+/// What the detectors hold, and had to give up.
+pub(crate) fn detection(view: UsageView) -> Source {
+    Box::new(move || {
+        let detectors = view.read().into_iter();
+        let samples = detectors.flat_map(|(detector, usage)| {
+            let of = |sample: Sample| sample.label("detector", detector);
+            [
+                of(Sample::gauge(
+                    "rauta_detection_keys",
+                    "Keys (routes and methods, probes, endpoints) that are tracked.",
+                    usage.keys as f64,
+                )),
+                of(Sample::gauge(
+                    "rauta_detection_firing",
+                    "Anomalies that are going on.",
+                    usage.firing as f64,
+                )),
+                of(Sample::counter(
+                    "rauta_detection_keys_evicted_total",
+                    "Keys that nobody used lately and that made room for others.",
+                    usage.evicted,
+                )),
+                of(Sample::counter(
+                    "rauta_detection_exchanges_refused_total",
+                    "Exchanges that were not judged: all keys were in use, and theirs was new.",
+                    usage.refused,
+                )),
+                of(Sample::gauge(
+                    "rauta_detection_open",
+                    "Open exchanges that are watched.",
+                    usage.open as f64,
+                )),
+                of(Sample::counter(
+                    "rauta_detection_open_untracked_total",
+                    "Open exchanges that were not watched: there were too many.",
+                    usage.open_untracked,
+                )),
+            ]
+        });
+        samples.collect()
     })
 }
 

@@ -101,6 +101,12 @@ impl ErrorRateProcessor {
         };
         let now_ns = scene.now.monotonic_ns;
         let lost = self.losses.recent();
+        if !self
+            .tracks
+            .admits(&about, |oldest| tracks::is_idle(oldest, now_ns))
+        {
+            return;
+        }
         let restored = &mut self.restored;
         let (track, evicted) = self.tracks.entry(about, || {
             let rotation = restored.adopt(now_ns, || name(about, scene.names));

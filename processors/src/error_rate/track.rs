@@ -162,6 +162,10 @@ impl Tracked for Track {
             .flatten()
             .any(|evidence| evidence.incident.is_some())
     }
+
+    fn used_ns(&self) -> u64 {
+        self.window.newest_ns()
+    }
 }
 
 impl Track {

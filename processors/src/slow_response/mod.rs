@@ -98,7 +98,9 @@ impl SlowResponseProcessor {
             return;
         };
         let lost = self.losses.recent();
-        let track = self.track(key, scene, out);
+        let Some(track) = self.track(key, scene, out) else {
+            return;
+        };
         if !track.is_firing() && backend_time::is_learnable(event, time) {
             track.rotation.current().record(time.micros);
         }
@@ -138,7 +140,9 @@ impl SlowResponseProcessor {
             return;
         };
         let lost = self.losses.recent();
-        self.track(key, scene, out);
+        if self.track(key, scene, out).is_none() {
+            return;
+        }
         let (Some(open), Some(track)) = (
             self.open.reported(event, time, scene.now, key),
             self.tracks.get_mut(&key),
@@ -157,9 +161,15 @@ impl SlowResponseProcessor {
         }
     }
 
-    /// The track of a key, its baseline up to date.
-    fn track(&mut self, key: Key, scene: &Scene<'_>, out: &mut Findings) -> &mut Track {
+    /// The track of a key, its baseline up to date; `None` where there is no place for it.
+    fn track(&mut self, key: Key, scene: &Scene<'_>, out: &mut Findings) -> Option<&mut Track> {
         let now_ns = scene.now.monotonic_ns;
+        if !self
+            .tracks
+            .admits(&key, |oldest| tracks::is_idle(oldest, now_ns))
+        {
+            return None;
+        }
         let (restored, pace) = (&mut self.restored, &self.pace);
         let (track, evicted) = self.tracks.entry(key, || {
             let rotation = restored.adopt(now_ns, || key.name(scene.names));
@@ -169,7 +179,7 @@ impl SlowResponseProcessor {
             evicted.1.clear(scene.now, self.losses.recent(), out);
         }
         track.advance(now_ns, pace);
-        track
+        Some(track)
     }
 
     /// Lets open exchanges age.

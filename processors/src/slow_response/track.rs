@@ -48,6 +48,10 @@ impl Tracked for Track {
             .as_ref()
             .is_some_and(|evidence| evidence.incident.is_some())
     }
+
+    fn used_ns(&self) -> u64 {
+        self.window.newest_ns()
+    }
 }
 
 impl Track {

@@ -106,6 +106,9 @@ pub(crate) struct RawDetection {
     /// How long a slot of a baseline is: what is normal is learnt from whole slots, never from the
     /// current one. Default `60s` (`10s` in a route's first ten minutes); demos use less.
     pub(crate) baseline_slot: Option<String>,
+    /// How many rules and methods each detector tracks, 16 to 1,000,000; one takes 1 to 2 KiB. What
+    /// comes when all are in use is not watched, and counted. Default 100000.
+    pub(crate) keys_max: Option<usize>,
     /// The name of this cluster in documents that leave it. Default `local`.
     pub(crate) cluster: Option<String>,
     /// The name of this node in documents that leave it. Default: the machine's name.

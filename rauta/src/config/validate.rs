@@ -299,8 +299,13 @@ impl Check<'_> {
             false => rauta_processors::Config::with_slot(slot),
         };
         config.state_file = raw.baseline_file.map(PathBuf::from);
+        config.keys_max = raw.keys_max.unwrap_or(config.keys_max);
         for error in config.validate().err().unwrap_or_default() {
-            self.mistake("detection.baseline_slot", &error.to_string());
+            let field = match error.field {
+                "keys_max" => "detection.keys_max",
+                _ => "detection.baseline_slot",
+            };
+            self.mistake(field, &error.to_string());
         }
         config
     }
