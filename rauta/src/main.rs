@@ -57,8 +57,18 @@ fn main() -> ExitCode {
         Command::Version { json } => version::run(json),
         Command::Completions { shell } => version::completions(shell),
     };
-    result.unwrap_or_else(|error| {
-        log::error_line(&format!("{error:#}"));
-        ExitCode::from(EXIT_FAILED)
-    })
+    match result {
+        Ok(code) => code,
+        // Whoever reads the answer has seen enough of it.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::error_line(&format!("{error:#}"));
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -160,7 +160,7 @@ fn fault(evidence: &Evidence) -> String {
     }
     text.push_str(&format!(" · since {}", time(&evidence.first.to_string())));
     if evidence.count > 1 {
-        text.push_str(&format!(" · told {} times", evidence.count));
+        text.push_str(&format!(" · {} exchanges so far", evidence.count));
     }
     text
 }
@@ -333,7 +333,7 @@ mod tests {
 00:00:11.500Z warning  slow_response GET HTTPRoute shop/cart /cart/* · shop/cart:80
     812.0 ms where 600.0 ms is the limit · 3 of 40 exchanges in 10.0 s · 1 still open
     p99 of 300.0 ms, learnt from 640 exchanges over 60 s
-    at fault: backend · since 00:00:01.000Z · told 3 times
+    at fault: backend · since 00:00:01.000Z · 3 exchanges so far
     00:00:01.000Z GET /cart/7 200 812.3 ms (first byte 811.9) 10.0.0.2:80";
         assert_eq!(text, expected);
         assert_eq!(

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::fs::{File, Metadata};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How often the file is looked at.
@@ -57,6 +57,7 @@ pub(super) async fn follow(
 #[derive(Debug)]
 struct Followed {
     file: File,
+    path: PathBuf,
     position: u64,
     lines: Lines,
 }
@@ -66,6 +67,7 @@ impl Followed {
         let file = File::open(path).with_context(|| format!("--file: {}", path.display()))?;
         Ok(Self {
             file,
+            path: path.to_owned(),
             position: 0,
             lines: Lines::default(),
         })
@@ -75,7 +77,8 @@ impl Followed {
     fn read(&mut self, mut each: impl FnMut(String) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let mut piece = vec![0; PIECE_BYTES];
         loop {
-            let read = self.file.read(&mut piece)?;
+            let read = self.file.read(&mut piece);
+            let read = read.with_context(|| format!("--file: {}", self.path.display()))?;
             if read == 0 {
                 return Ok(());
             }

@@ -11,7 +11,7 @@ use crate::log;
 use describe::{Style, describe, harmless};
 use rauta_schemas::Occurrence;
 use std::collections::VecDeque;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// Ids remembered, so that an anomaly which a source tells twice is shown once.
@@ -32,15 +32,7 @@ pub(crate) fn run(arguments: &TailArgs) -> anyhow::Result<ExitCode> {
             (None, None) => admin::follow(arguments.admin, arguments, show).await,
         }
     });
-    match ended {
-        Err(error) if is_closed_pipe(&error) => Ok(ExitCode::SUCCESS),
-        ended => ended.map(|()| ExitCode::SUCCESS),
-    }
-}
-
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let error = error.downcast_ref::<std::io::Error>();
-    error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    ended.map(|()| ExitCode::SUCCESS)
 }
 
 /// Shows documents, each once.
@@ -86,10 +78,7 @@ impl Show {
         if self.seen.contains(&occurrence.id) {
             return Ok(());
         }
-        if self.seen.len() == SEEN_MAX {
-            self.seen.pop_front();
-        }
-        self.seen.push_back(occurrence.id.clone());
+        self.remember(occurrence.id.clone());
         match self.json {
             true => log::out(text)?,
             false => log::out(&describe(&occurrence, self.style))?,
@@ -100,7 +89,14 @@ impl Show {
     /// Counts a document as shown without showing it.
     fn pass_over(&mut self, text: &str) {
         if let Ok(occurrence) = serde_json::from_str::<Occurrence>(text) {
-            self.seen.push_back(occurrence.id);
+            self.remember(occurrence.id);
         }
+    }
+
+    fn remember(&mut self, id: String) {
+        if self.seen.len() >= SEEN_MAX {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(id);
     }
 }

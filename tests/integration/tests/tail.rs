@@ -165,3 +165,22 @@ async fn every_schema_is_printed_by_name() {
     let line = String::from_utf8_lossy(&none.stderr);
     assert!(line.contains("occurrence"), "{line}");
 }
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut schema = Command::new(built())
+        .arg("schema")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    // All schemas are more than a pipe holds.
+    drop(schema.stdout.take());
+    let ended = in_time("rauta ends", schema.wait_with_output()).await;
+    let ended = ended.expect("it started");
+    assert_eq!(
+        (ended.status.code(), String::from_utf8_lossy(&ended.stderr)),
+        (Some(0), "".into())
+    );
+}
