@@ -127,7 +127,10 @@ impl Check<'_> {
     fn nats_servers(&mut self, urls: &str) -> Vec<String> {
         let servers: Vec<String> = urls.split(',').map(|url| url.trim().to_owned()).collect();
         for url in &servers {
-            if let Err(text) = rauta_sinks::nats::check_url(url) {
+            if !url.contains("://") {
+                let text = format!("`{url}` is no URL; write one, like nats://127.0.0.1:4222");
+                self.mistake("nats.url", &text);
+            } else if let Err(text) = rauta_sinks::nats::check_url(url) {
                 self.mistake("nats.url", &text);
             }
         }
@@ -250,6 +253,15 @@ mod tests {
         );
         assert!(!nats.stream.create);
         assert_eq!(config.spool.directory, None);
+    }
+
+    #[test]
+    fn each_server_is_a_url() {
+        for (url, count) in [("", 1), ("nats://a, ,b", 2), ("nats://a:4222,tls://b", 0)] {
+            let found = config(&format!("[nats]\nurl = \"{url}\""));
+            let fields = found.err().unwrap_or_default();
+            assert_eq!(fields, vec!["nats.url"; count], "{url}");
+        }
     }
 
     #[test]

@@ -237,6 +237,23 @@ impl Check<'_> {
             (self.mistaken)(field, text.into());
             return None;
         }
+        // A port that is no number of one is otherwise left out in silence.
+        let has_port = authority
+            .rsplit(']')
+            .next()
+            .is_some_and(|end| end.contains(':'));
+        if has_port && url.port_u16().is_none_or(|port| port == 0) {
+            (self.mistaken)(
+                field,
+                format!("`{text}` has no port of 1 to 65535; {advice}"),
+            );
+            return None;
+        }
+        if url.query().is_some() {
+            let text = "a query is not sent; leave it out, or write it into `headers`";
+            (self.mistaken)(field, text.into());
+            return None;
+        }
         Some(url)
     }
 
@@ -496,6 +513,25 @@ mod tests {
         let tracing = otlp.expect("on").tracing;
         assert_eq!(tracing.per_million, 500_000);
         assert_eq!(tracing.routes[0].per_million, 1_000_000);
+    }
+
+    #[test]
+    fn urls_that_cannot_be_meant_are_refused() {
+        for url in [
+            "http://127.0.0.1:70000",
+            "http://a:0",
+            "http://[::1]:x",
+            "http://a:4318/?key=1",
+            "http://user:secret@a",
+            "a:4317",
+        ] {
+            let (_, fields) = read(&format!("[otlp]\nendpoint = \"{url}\""), &[]);
+            assert!(fields.contains(&"otlp.endpoint".to_owned()), "{url}");
+        }
+        for url in ["http://[::1]", "http://[::1]:4318", "https://a/base"] {
+            let (_, fields) = read(&format!("[otlp]\nendpoint = \"{url}\""), &[]);
+            assert!(fields.is_empty(), "{url}: {fields:?}");
+        }
     }
 
     #[test]

@@ -387,12 +387,16 @@ impl Check<'_> {
         }
     }
 
+    /// Notes a mistake, once: a field may be read for several uses.
     pub(super) fn mistake(&mut self, field: &str, text: &str) {
-        self.mistakes.push(Mistake {
+        let mistake = Mistake {
             field: field.to_owned(),
             origin: self.origins.of(field).to_owned(),
             text: text.to_owned(),
-        });
+        };
+        if !self.mistakes.contains(&mistake) {
+            self.mistakes.push(mistake);
+        }
     }
 }
 
