@@ -19,9 +19,8 @@ pub(super) struct CursorFile {
     pub(super) is_new: bool,
 }
 
-/// Opens the cursors of these readers and removes those of others. A cursor that cannot be opened
-/// is kept in memory only: after a restart its reader begins at the oldest.
-pub(super) fn open(directory: &Path, names: &[&str]) -> Vec<Option<CursorFile>> {
+/// Opens the cursors of these readers and removes those of others.
+pub(super) fn open(directory: &Path, names: &[&str]) -> Vec<std::io::Result<CursorFile>> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
         let is_cursor = path.extension().is_some_and(|ending| ending == ENDING);
@@ -35,12 +34,11 @@ pub(super) fn open(directory: &Path, names: &[&str]) -> Vec<Option<CursorFile>> 
             tracing::warn!(%error, path = %path.display(), "an unused cursor cannot be removed");
         }
     }
-    let open = |name: &&str| match CursorFile::open(&directory.join(name).with_extension(ENDING)) {
-        Ok(cursor) => Some(cursor),
-        Err(error) => {
-            tracing::warn!(%error, reader = name, "the spool's cursor cannot be opened");
-            None
-        }
+    let open = |name: &&str| {
+        let file = Path::new(name).with_extension(ENDING);
+        CursorFile::open(&directory.join(&file)).map_err(|error| {
+            std::io::Error::new(error.kind(), format!("{}: {error}", file.display()))
+        })
     };
     names.iter().map(open).collect()
 }

@@ -110,16 +110,17 @@ impl Spool {
         config: SpoolConfig,
         readers: &[(&'static str, Arc<SinkTotals>)],
     ) -> Result<Self, SpoolError> {
-        let mut directory = None;
+        let names: Vec<&'static str> = readers.iter().map(|(name, _)| *name).collect();
+        let (mut directory, mut not_held) = (None, None);
         let mut cursors: Vec<Option<CursorFile>> = readers.iter().map(|_| None).collect();
         if let Some(path) = &config.directory {
             match Directory::open(path) {
                 Ok(held) => {
-                    let names: Vec<&str> = readers.iter().map(|(name, _)| *name).collect();
-                    cursors = cursor::open(path, &names);
+                    let opened = cursor::open(path, &names).into_iter();
+                    cursors = opened.map(or_in_memory).collect();
                     directory = Some(held);
                 }
-                Err(NotHeld::NotThere(error)) => writer::warn_of(path, &error),
+                Err(NotHeld::NotThere(error)) => not_held = Some(error),
                 Err(NotHeld::Fatal(error)) => return Err(error),
             }
         }
@@ -151,11 +152,21 @@ impl Spool {
         let readers = named.map(|(index, ((_, totals), cursor))| {
             SpoolReader::new(Arc::clone(&shared), index, cursor, Arc::clone(totals))
         });
-        Ok(Self {
-            readers: readers.collect(),
-            writer: SpoolWriter::new(config, shared, directory),
-        })
+        let readers = readers.collect();
+        let mut writer = SpoolWriter::new(config, names, shared, directory);
+        if let Some(error) = not_held {
+            writer.fail(&error);
+        }
+        Ok(Self { writer, readers })
     }
+}
+
+/// A cursor that cannot be opened is kept in memory only: after a restart its reader begins at the
+/// oldest.
+fn or_in_memory(cursor: std::io::Result<CursorFile>) -> Option<CursorFile> {
+    cursor
+        .inspect_err(|error| tracing::warn!(%error, "the spool's cursor cannot be opened"))
+        .ok()
 }
 
 /// Removes files that nobody needs any more.

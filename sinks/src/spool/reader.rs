@@ -111,7 +111,13 @@ impl SpoolReader {
 
     /// RAUTA ends. What is on disk waits for the next start; what only memory has is dropped, and
     /// told here how many these are.
-    pub fn stop(self) -> u64 {
+    pub fn stop(mut self) -> u64 {
+        let confirmed = {
+            let mut state = self.shared.lock();
+            self.cursor = self.cursor.take().or(state.take_cursor(self.index));
+            state.confirmed(self.index)
+        };
+        self.save(confirmed);
         self.shared.lock().stop(self.index)
     }
 
@@ -124,15 +130,22 @@ impl SpoolReader {
         let (confirmed, done) = {
             let mut state = self.shared.lock();
             let confirmed = state.settle(self.index, position, dropped);
+            self.cursor = self.cursor.take().or(state.take_cursor(self.index));
             (confirmed, state.done())
         };
         // A file goes after the cursor is past it.
-        if let (Some(confirmed), Some(cursor)) = (confirmed, &mut self.cursor)
+        if let Some(confirmed) = confirmed {
+            self.save(confirmed);
+        }
+        super::remove(&done);
+    }
+
+    fn save(&mut self, confirmed: u64) {
+        if let Some(cursor) = &mut self.cursor
             && cursor.position != Some(confirmed)
         {
             cursor.save(confirmed);
         }
-        super::remove(&done);
     }
 
     /// What stands at that place; `None` where it was damaged, or went meanwhile.

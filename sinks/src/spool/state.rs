@@ -2,6 +2,7 @@
 //! under its lock.
 
 use super::Spooled;
+use super::cursor::CursorFile;
 use super::segment::Segment;
 use crate::totals::{DropReason, SinkTotals};
 use std::collections::{BTreeSet, VecDeque};
@@ -65,6 +66,8 @@ pub(super) struct ReaderState {
     next: u64,
     /// Handed out, and neither confirmed nor given up.
     outstanding: BTreeSet<u64>,
+    /// Made after the start, until the reader takes it over.
+    cursor: Option<CursorFile>,
     totals: Arc<SinkTotals>,
 }
 
@@ -113,6 +116,7 @@ impl State {
         self.readers.push(ReaderState {
             next,
             outstanding: BTreeSet::new(),
+            cursor: None,
             totals,
         });
     }
@@ -284,6 +288,21 @@ impl State {
         }
         reader.count(end);
         Some(reader.confirmed())
+    }
+
+    /// How far the reader is: everything below was delivered or dropped.
+    pub(super) fn confirmed(&self, reader: usize) -> u64 {
+        self.readers[reader].confirmed()
+    }
+
+    /// There is a disk for the reader's cursor now.
+    pub(super) fn hand_cursor(&mut self, reader: usize, cursor: CursorFile) {
+        self.readers[reader].cursor = Some(cursor);
+    }
+
+    /// The cursor that was made for the reader since it last asked.
+    pub(super) fn take_cursor(&mut self, reader: usize) -> Option<CursorFile> {
+        self.readers[reader].cursor.take()
     }
 
     /// Has the reader been handed everything, and does nothing come any more?

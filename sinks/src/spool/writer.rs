@@ -1,5 +1,6 @@
 //! Takes anomalies in: to disk where there is one, and to memory always.
 
+use super::cursor;
 use super::record::encode;
 use super::segment::{Active, Directory, NotHeld, Segment};
 use super::state::Shared;
@@ -20,6 +21,8 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct SpoolWriter {
     config: SpoolConfig,
+    /// The readers' names, in their order.
+    readers: Vec<&'static str>,
     shared: Arc<Shared>,
     directory: Option<Directory>,
     disk: Disk,
@@ -40,31 +43,30 @@ enum Disk {
     /// Not before this moment of the monotonic clock.
     Failing {
         until_ns: u64,
+        reason: String,
     },
 }
 
 impl SpoolWriter {
     pub(super) fn new(
         config: SpoolConfig,
+        readers: Vec<&'static str>,
         shared: Arc<Shared>,
         directory: Option<Directory>,
     ) -> Self {
-        let now = clock::now();
-        let disk = match (&config.directory, &directory) {
-            (None, _) => Disk::None,
-            (Some(_), Some(_)) => Disk::Ready,
-            (Some(_), None) => Disk::Failing {
-                until_ns: now.monotonic_ns + TRY_AGAIN.as_nanos() as u64,
-            },
+        let wall_ms = clock::now().wall_ns / 1_000_000;
+        let disk = match config.directory {
+            None => Disk::None,
+            Some(_) => Disk::Ready,
         };
-        let failed = u64::from(matches!(disk, Disk::Failing { .. }));
         Self {
             config,
+            readers,
             shared,
             directory,
             disk,
-            boot_id: Ulid::from_parts(now.wall_ns / 1_000_000, fastrand::u128(..)).to_string(),
-            failed: Arc::new(AtomicU64::new(failed)),
+            boot_id: Ulid::from_parts(wall_ms, fastrand::u128(..)).to_string(),
+            failed: Arc::new(AtomicU64::new(0)),
             bytes: Vec::new(),
         }
     }
@@ -72,6 +74,11 @@ impl SpoolWriter {
     /// The id of this run, as it stands in [`Emission`].
     pub fn boot_id(&self) -> &str {
         &self.boot_id
+    }
+
+    /// Is its directory there, and its own? Not where none was asked for.
+    pub fn holds_directory(&self) -> bool {
+        self.directory.is_some()
     }
 
     /// Takes an anomaly in. When this returns it is emitted: on disk, or where there is none or it
@@ -161,25 +168,35 @@ impl SpoolWriter {
         }
     }
 
-    fn fail(&mut self, error: &std::io::Error) {
-        if !matches!(self.disk, Disk::Failing { .. })
-            && let Some(path) = &self.config.directory
-        {
-            warn_of(path, error);
+    /// The disk cannot be written now; says so where it was not, or for another reason.
+    pub(super) fn fail(&mut self, error: &std::io::Error) {
+        let now = error.to_string();
+        let is_said = matches!(&self.disk, Disk::Failing { reason, .. } if *reason == now);
+        if !is_said && let Some(path) = &self.config.directory {
+            tracing::warn!(
+                %error,
+                path = %path.display(),
+                "the spool cannot be written: anomalies are kept in memory only, and a kill \
+                 loses them"
+            );
         }
         self.failed.fetch_add(1, Ordering::Relaxed);
         self.disk = Disk::Failing {
             until_ns: clock::monotonic_ns() + TRY_AGAIN.as_nanos() as u64,
+            reason: now,
         };
     }
 
     fn recover_if_due(&mut self) {
-        let Disk::Failing { until_ns } = self.disk else {
-            return;
-        };
-        if clock::monotonic_ns() < until_ns {
-            return;
+        if let Disk::Failing { until_ns, .. } = self.disk
+            && clock::monotonic_ns() >= until_ns
+        {
+            self.recover_now();
         }
+    }
+
+    /// Tries the disk that failed, whatever the pause.
+    pub(super) fn recover_now(&mut self) {
         match self.recover() {
             Ok(count) => {
                 self.disk = Disk::Ready;
@@ -198,7 +215,9 @@ impl SpoolWriter {
             return Ok(0);
         };
         if self.directory.is_none() {
-            self.directory = Some(take_hold(path)?);
+            let held = take_hold(path)?;
+            self.make_cursors(path)?;
+            self.directory = Some(held);
         }
         let unwritten = self.shared.lock().unwritten();
         let (Some(first), Some(last)) = (unwritten.first(), unwritten.last()) else {
@@ -224,6 +243,19 @@ impl SpoolWriter {
         Ok(unwritten.len())
     }
 
+    /// Writes down how far each reader is, before anything it has not confirmed is written: after
+    /// a kill it goes on there.
+    fn make_cursors(&self, path: &Path) -> std::io::Result<()> {
+        let cursors = cursor::open(path, &self.readers).into_iter();
+        let cursors: Vec<_> = cursors.collect::<std::io::Result<_>>()?;
+        for (reader, mut cursor) in cursors.into_iter().enumerate() {
+            let confirmed = self.shared.lock().confirmed(reader);
+            cursor.save(confirmed);
+            self.shared.lock().hand_cursor(reader, cursor);
+        }
+        Ok(())
+    }
+
     fn tidy_up(&mut self) {
         let (cut, done) = {
             let mut state = self.shared.lock();
@@ -239,7 +271,15 @@ impl Drop for SpoolWriter {
         if matches!(self.disk, Disk::Failing { .. })
             && let Err(error) = self.recover()
         {
-            tracing::warn!(%error, "the spool ends while its disk fails: what memory kept is lost");
+            let anomalies = self.shared.lock().unwritten().len();
+            if anomalies > 0 {
+                tracing::warn!(
+                    %error,
+                    anomalies,
+                    "the spool ends while its disk fails: what only memory has is lost, unless \
+                     its sinks deliver it now"
+                );
+            }
         }
         self.shared.lock().close();
         self.shared.tell();
@@ -256,14 +296,6 @@ fn take_hold(path: &Path) -> std::io::Result<Directory> {
         Err(NotHeld::NotThere(error)) => Err(error),
         Err(NotHeld::Fatal(error)) => Err(std::io::Error::other(error)),
     }
-}
-
-pub(super) fn warn_of(path: &Path, error: &std::io::Error) {
-    tracing::warn!(
-        %error,
-        path = %path.display(),
-        "the spool cannot be written: anomalies are kept in memory only, and a kill loses them"
-    );
 }
 
 fn samples(shared: &Shared, failed: u64) -> Vec<Sample> {

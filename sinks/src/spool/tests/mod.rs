@@ -1,6 +1,8 @@
 //! The law of the spool over kills, cuts, flipped bytes and full disks: found at start + emitted =
 //! sent + dropped + waiting.
 
+mod late; // the directory comes after the start
+
 use super::segment::Segment;
 use super::*;
 use crate::totals::{DropReason, Signal};
