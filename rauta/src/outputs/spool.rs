@@ -56,8 +56,9 @@ impl AnomalySpool {
         if readers.is_empty() {
             return Ok(Self::default());
         }
-        let spool = Spool::open(config.spool.clone(), &readers)?;
-        say_where(config);
+        let spool =
+            Spool::open(config.spool.clone(), &readers).context("spool.directory (--spool)")?;
+        say_where(config, &spool.writer);
         page.add_source(spool.writer.source());
         let totals = readers.iter().map(|(_, totals)| Arc::clone(totals));
         page.add_source(SinkTotals::source(totals.collect()));
@@ -103,12 +104,14 @@ impl SpoolThread {
     }
 }
 
-fn say_where(config: &Config) {
+fn say_where(config: &Config, writer: &SpoolWriter) {
     match &config.spool.directory {
-        Some(directory) => tracing::info!(
+        Some(directory) if writer.holds_directory() => tracing::info!(
             path = %directory.display(),
             "anomalies are on disk until their sinks have delivered them"
         ),
+        // The spool has said why it is not there.
+        Some(_) => {}
         None => tracing::warn!(
             anomalies = config.spool.memory_max,
             "spool.directory is not set: anomalies that a sink has not delivered are in memory \

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 const ENDING: &str = "spool";
 const LOCK: &str = "lock";
+/// Added to the name of a file that cannot be read.
+const ASIDE: &str = "unread";
 
 /// A file with records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,13 +77,13 @@ impl Directory {
     }
 }
 
-/// What a file of an earlier run holds. One without a whole record is removed, and a torn end is
-/// cut off.
+/// What a file of an earlier run holds. One without a whole record is removed, a torn end is cut
+/// off, and one that this program did not write is kept aside.
 fn left_over(path: PathBuf) -> std::io::Result<Option<Segment>> {
     let bytes = std::fs::read(&path)?;
     let found = scan(&bytes);
     let (Some(first), Some(last)) = (found.first(), found.last()) else {
-        std::fs::remove_file(&path)?;
+        set_aside_or_remove(&path, &bytes)?;
         return Ok(None);
     };
     let whole = last.payload.end as u64;
@@ -98,6 +100,31 @@ fn left_over(path: PathBuf) -> std::io::Result<Option<Segment>> {
         bytes: whole,
         path,
     }))
+}
+
+/// Nothing can be read from the file; its name is needed for another.
+fn set_aside_or_remove(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if FILE_MARK.starts_with(bytes) {
+        // Begun, and ended by a kill: nothing was ever in it.
+        return std::fs::remove_file(path);
+    }
+    if bytes.starts_with(&FILE_MARK) {
+        tracing::warn!(
+            path = %path.display(),
+            bytes = bytes.len(),
+            "a file of the spool is removed: no anomaly in it is whole"
+        );
+        return std::fs::remove_file(path);
+    }
+    let aside = path.with_added_extension(ASIDE);
+    tracing::warn!(
+        path = %path.display(),
+        bytes = bytes.len(),
+        aside = %aside.display(),
+        "a file of the spool is kept aside and not read: it does not begin with RAUTASP1, so \
+         another version wrote it, or it is damaged"
+    );
+    std::fs::rename(path, aside)
 }
 
 /// The file that is written now.

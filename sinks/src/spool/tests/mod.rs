@@ -2,6 +2,7 @@
 //! sent + dropped + waiting.
 
 mod late; // the directory comes after the start
+mod said; // log lines
 
 use super::segment::Segment;
 use super::*;
