@@ -3,13 +3,16 @@
 
 use super::Show;
 use crate::cli::TailArgs;
+use crate::log;
 use anyhow::Context;
 use rauta_sinks::nats::Listener;
 
 /// Shows the last anomalies that a stream keeps, then, unless it is read once, each new one.
 pub(super) async fn follow(url: &str, arguments: &TailArgs, mut show: Show) -> anyhow::Result<()> {
     let credentials = arguments.nats_credentials.as_deref();
-    let listener = Listener::connect(url, credentials, &arguments.subject, arguments.last).await;
+    let tell = |text: &str| log::error_line(&format!("--nats: {text}"));
+    let (subject, last) = (&arguments.subject, arguments.last);
+    let listener = Listener::connect(url, credentials, subject, last, tell).await;
     let mut listener = listener.context("--nats")?;
     while let Some(document) = listener.next_kept() {
         show.document(&String::from_utf8_lossy(&document))?;

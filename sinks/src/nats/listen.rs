@@ -2,15 +2,19 @@
 
 use super::streams::stream_of;
 use async_nats::jetstream;
-use async_nats::{Client, ConnectOptions, HeaderMap, ServerAddr, Subscriber};
+use async_nats::{Client, ConnectOptions, Event, HeaderMap, ServerAddr, Subscriber};
 use futures_util::StreamExt;
 use rauta_schemas::Occurrence;
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What takes longer than this does not come any more.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// So many messages of a stream are looked through for those of the subject.
+const LOOK_BACK_MAX: usize = 10_000;
 
 /// Occurrences may not be heard.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +48,7 @@ pub struct Listener {
 
 impl Listener {
     /// Connects and subscribes; from here on nothing is missed while the connection stands. It is
-    /// made again when it is lost.
+    /// made again when it is lost: `tell` is told of that, and of what the server refuses.
     ///
     /// # Errors
     /// Where the server cannot be reached, does not let us in, or does not know such subjects.
@@ -53,13 +57,31 @@ impl Listener {
         credentials: Option<&Path>,
         subject: &str,
         last: usize,
+        tell: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<Self, ListenError> {
         let refused = |text: String| ListenError::Connect {
             url: without_secrets(url),
             text,
         };
         let server: ServerAddr = url.parse().map_err(|error| refused(format!("{error}")))?;
-        let mut options = ConnectOptions::new().name("rauta tail");
+        let was_lost = AtomicBool::new(false);
+        let hear = move |event| {
+            match event {
+                Event::Disconnected => {
+                    was_lost.store(true, Ordering::Relaxed);
+                    tell("the connection is lost; waits until the server is back");
+                }
+                Event::Connected if was_lost.swap(false, Ordering::Relaxed) => {
+                    tell("connected again; what was published meanwhile is in the stream alone");
+                }
+                Event::ServerError(error) => tell(&error.to_string()),
+                Event::ClientError(error) => tell(&error.to_string()),
+                _ => {}
+            }
+            std::future::ready(())
+        };
+        let options = ConnectOptions::new().name("rauta tail");
+        let mut options = options.event_callback(hear);
         options = match (server.username(), server.password()) {
             (Some(user), Some(password)) => {
                 options.user_and_password(user.to_owned(), password.to_owned())
@@ -116,15 +138,32 @@ async fn kept(client: &Client, subject: &str, last: usize) -> VecDeque<Vec<u8>> 
         return VecDeque::new();
     };
     let state = &stream.cached_info().state;
-    let first = (state.last_sequence + 1).saturating_sub(last as u64);
     let mut kept = VecDeque::new();
-    for sequence in first.max(state.first_sequence)..=state.last_sequence {
+    let backwards = (state.first_sequence..=state.last_sequence).rev();
+    for sequence in backwards.take(LOOK_BACK_MAX) {
         // One that was deleted meanwhile is not there any more.
-        if let Ok(message) = stream.get_raw_message(sequence).await {
-            kept.push_back(json(Some(&message.headers), &message.payload));
+        if let Ok(message) = stream.get_raw_message(sequence).await
+            && is_of(subject, &message.subject)
+        {
+            kept.push_front(json(Some(&message.headers), &message.payload));
+            if kept.len() == last {
+                break;
+            }
         }
     }
     kept
+}
+
+/// Does a subscription to `wanted` hear `subject`?
+fn is_of(wanted: &str, subject: &str) -> bool {
+    let (mut wanted, mut tokens) = (wanted.split('.'), subject.split('.'));
+    loop {
+        match (wanted.next(), tokens.next()) {
+            (None, None) | (Some(">"), Some(_)) => return true,
+            (Some(wanted), Some(token)) if wanted == "*" || wanted == token => {}
+            _ => return false,
+        }
+    }
 }
 
 /// The document as JSON, also where it came as MessagePack; what is not understood stays as it is.
@@ -150,6 +189,21 @@ fn without_secrets(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn subjects_are_heard_by_their_tokens() {
+        for (wanted, is_heard) in [
+            ("rauta.v1.>", true),
+            ("rauta.v1.*.shop.*", true),
+            ("rauta.v1.local.shop.error_spike", true),
+            ("rauta.v1.local.other.>", false),
+            ("rauta.v1.*.shop", false),
+            ("rauta.v1.local.shop.error_spike.>", false),
+        ] {
+            let subject = "rauta.v1.local.shop.error_spike";
+            assert_eq!(is_of(wanted, subject), is_heard, "{wanted}");
+        }
+    }
 
     #[test]
     fn a_password_in_a_url_is_not_shown() {

@@ -120,6 +120,9 @@ async fn anomalies_are_heard_over_nats_live_and_out_of_the_stream() {
         .map(str::to_owned);
     let first: Value = serde_json::from_str(&first.expect("a line")).expect("JSON");
     assert_eq!(first["source"], "rauta");
+    let other = ["--subject", "rauta.v1.other.>"];
+    let told = rauta(&[&["tail", "--nats", &url, "--once"][..], &other].concat()).await;
+    assert_eq!((told.status.code(), told.stdout.len()), (Some(0), 0));
 
     let wrong = format!("nats://a:other@{}", nats.address());
     let told = rauta(&["tail", "--nats", &wrong]).await;
