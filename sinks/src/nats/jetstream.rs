@@ -4,8 +4,9 @@
 //! is confirmed, half as many when one was not in time.
 
 use super::backoff::Backoff;
+use super::denial;
 use super::message::{TooLarge, occurrence};
-use super::session::{Lost, Session, Told};
+use super::session::{Lost, Session, Told, UNAUTHORIZED_FACTOR};
 use crate::spool::{SpoolReader, Spooled};
 use crate::totals::{DropReason, Failure, SinkTotals};
 use async_nats::Client;
@@ -14,12 +15,12 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::{Context, ErrorCode};
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 /// How long a confirmation may take.
@@ -49,6 +50,8 @@ pub(super) struct Lane {
     pending: BTreeMap<u64, Pending>,
     /// Those of them that are not on their way, in order.
     ready: VecDeque<u64>,
+    /// Those of them that the server did not let us publish the last time.
+    denied: BTreeSet<u64>,
     window: usize,
     backoff: Backoff,
 }
@@ -57,6 +60,13 @@ pub(super) struct Lane {
 struct Pending {
     spooled: Arc<Spooled>,
     is_retry: bool,
+}
+
+/// A publish that is on its way.
+#[derive(Debug)]
+struct Flight {
+    subject: String,
+    abort: AbortHandle,
 }
 
 /// What became of one publish.
@@ -69,6 +79,10 @@ struct Run<'a> {
     context: &'a Context,
     told: &'a Told,
     in_flight: JoinSet<Answer>,
+    /// The same by position.
+    flights: BTreeMap<u64, Flight>,
+    /// Denials up to here are known.
+    denials: u64,
     resume: Option<Instant>,
     confirmed: Instant,
     has_worked: &'a Cell<bool>,
@@ -80,6 +94,7 @@ impl Lane {
             reader,
             pending: BTreeMap::new(),
             ready: VecDeque::new(),
+            denied: BTreeSet::new(),
             window: WINDOW_START,
             backoff: Backoff::new(PAUSE_MAX),
         }
@@ -112,6 +127,8 @@ impl Lane {
             context,
             told,
             in_flight: JoinSet::new(),
+            flights: BTreeMap::new(),
+            denials: session.denials.now(),
             resume: None,
             confirmed: Instant::now(),
             has_worked,
@@ -132,10 +149,19 @@ impl Run<'_> {
             let resume = self.resume.unwrap_or(self.confirmed);
             tokio::select! {
                 Some(answer) = self.in_flight.join_next() => {
-                    // A task that panicked or was aborted confirms nothing.
-                    let (position, answer) = answer.map_err(|_| Lost)?;
-                    self.settle(position, answer)?;
+                    match answer {
+                        Ok((position, answer)) => {
+                            if self.flights.remove(&position).is_some() {
+                                self.settle(position, answer)?;
+                            }
+                        }
+                        // It was denied.
+                        Err(error) if error.is_cancelled() => {}
+                        // A task that panicked confirms nothing.
+                        Err(_) => return Err(Lost),
+                    }
                 }
+                () = self.session.denials.after(self.denials) => self.deny(),
                 spooled = self.lane.reader.next(), if has_room && !at_end => {
                     if let Some(spooled) = spooled {
                         self.lane.take_in(spooled);
@@ -192,14 +218,48 @@ impl Run<'_> {
         let publish = PublishMessage::build()
             .payload(message.payload.into())
             .headers(message.headers);
+        let subject = message.subject.clone();
         match self.context.send_publish(message.subject, publish).await {
             Ok(answer) => {
-                self.in_flight
+                let abort = self
+                    .in_flight
                     .spawn(async move { (position, answer.await) });
+                self.flights.insert(position, Flight { subject, abort });
                 Ok(())
             }
             Err(error) => self.settle(position, Err(error)),
         }
+    }
+
+    /// What the server does not let us publish goes to the end, and everything pauses.
+    fn deny(&mut self) {
+        let denials = self.session.denials.since(self.denials);
+        self.denials = denials.now;
+        let is_denied = |flight: &Flight| denials.names(&flight.subject);
+        let denied: Vec<u64> = (self.flights.iter())
+            .filter(|(_, flight)| is_denied(flight))
+            .map(|(position, _)| *position)
+            .collect();
+        if denied.is_empty() {
+            return;
+        }
+        let template = self.session.config.subject.as_ref();
+        let binding = template.map(|t| t.binding()).unwrap_or_default();
+        let lane = &mut *self.lane;
+        for position in &denied {
+            if let Some(flight) = self.flights.remove(position) {
+                flight.abort.abort();
+                let text = denial::text("nats.subject", &flight.subject, &binding);
+                self.told.warn("stream permission", text);
+            }
+        }
+        let totals = lane.totals();
+        totals.add_failed(Failure::Unauthorized, denied.len() as u64);
+        lane.denied.extend(&denied);
+        lane.ready.extend(denied);
+        // The server does answer.
+        self.confirmed = Instant::now();
+        self.resume = Some(self.confirmed + lane.backoff.next() * UNAUTHORIZED_FACTOR);
     }
 
     fn settle(
@@ -217,6 +277,10 @@ impl Run<'_> {
                 self.confirmed = Instant::now();
                 self.has_worked.set(true);
                 self.told.fine("publish", "occurrences are confirmed");
+                if lane.denied.remove(&position) && lane.denied.is_empty() {
+                    let text = "the server lets RAUTA publish occurrences";
+                    self.told.mended("stream permission", text);
+                }
                 return Ok(());
             }
             Err(error) => error,
@@ -248,6 +312,7 @@ impl Run<'_> {
 
     fn give_up(&mut self, position: u64) {
         self.lane.pending.remove(&position);
+        self.lane.denied.remove(&position);
         self.lane.reader.give_up(position, DropReason::TooLarge);
     }
 }
@@ -255,7 +320,7 @@ impl Run<'_> {
 impl Drop for Run<'_> {
     /// What was on its way when the connection went is a failed try.
     fn drop(&mut self) {
-        let on_their_way = self.in_flight.len() as u64;
+        let on_their_way = self.flights.len() as u64;
         self.lane
             .totals()
             .add_failed(Failure::Unreachable, on_their_way);

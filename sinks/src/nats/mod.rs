@@ -13,6 +13,7 @@
 mod backoff; // pauses between tries
 mod config; // how it is set up
 mod core; // the form of the Go programs, without JetStream
+mod denial; // what the server does not let us publish
 mod jetstream; // occurrences, each confirmed by the stream
 mod listen; // the other end, for people
 mod message; // what is published: subject, headers, document
@@ -108,7 +109,7 @@ impl NatsSink {
     }
 
     async fn session(&mut self, tries: &mut session::Tries) -> Ended {
-        let (client, events) = match tries.connect(&self.config).await {
+        let connection = match tries.connect(&self.config).await {
             Ok(connected) => connected,
             Err(failure) => {
                 self.totals()
@@ -118,13 +119,14 @@ impl NatsSink {
         };
         self.is_connected.store(true, Ordering::Relaxed);
         let session = Session {
-            client,
+            client: connection.client,
+            denials: connection.denials,
             config: &self.config,
             producer: &self.producer,
         };
         session
             .run(
-                events,
+                connection.events,
                 &mut self.occurrences,
                 &mut self.observer_events,
                 tries,

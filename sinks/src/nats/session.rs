@@ -1,6 +1,7 @@
 //! One connection: made, used until the first trouble, and given up as a whole.
 
 use super::config::{Auth, NatsConfig};
+use super::denial::Denials;
 use super::refusal::{self, Refusal};
 use super::{backoff::Backoff, core, jetstream, streams};
 use crate::totals::Failure;
@@ -8,6 +9,7 @@ use async_nats::{Client, ConnectOptions, Event};
 use rauta_schemas::Producer;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -17,7 +19,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest pause between tries to connect.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How much longer it is where the server does not let us in.
-const UNAUTHORIZED_FACTOR: u32 = 5;
+pub(super) const UNAUTHORIZED_FACTOR: u32 = 5;
 /// How often the server has to answer when nothing else is said; two silences end the session.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// How often streams are looked at.
@@ -46,27 +48,56 @@ pub(super) struct Tries {
     pub(super) told: Told,
 }
 
-/// Says each thing once until it changes.
+/// A connection that was just made.
+pub(super) struct Connection {
+    pub(super) client: Client,
+    pub(super) events: mpsc::Receiver<Event>,
+    pub(super) denials: Arc<Denials>,
+}
+
+/// The most that is said about one thing until it is well.
+const WARNINGS_MAX: usize = 32;
+
+/// Says each trouble once until all is well again, and then that.
 #[derive(Debug, Default)]
-pub(super) struct Told(RefCell<HashMap<&'static str, String>>);
+pub(super) struct Told(RefCell<HashMap<&'static str, Vec<String>>>);
 
 impl Told {
     pub(super) fn warn(&self, about: &'static str, text: String) {
-        if self.is_news(about, &text) {
+        if self.is_new_trouble(about, &text) {
             tracing::warn!(sink = "nats", "{text}");
         }
     }
 
     pub(super) fn fine(&self, about: &'static str, text: &str) {
-        if self.is_news(about, text) {
+        if self.is_well_anew(about, text) {
             tracing::info!(sink = "nats", "{text}");
         }
     }
 
-    fn is_news(&self, about: &'static str, text: &str) -> bool {
+    /// The same, and nothing where there was no trouble.
+    pub(super) fn mended(&self, about: &'static str, text: &str) {
+        if self.0.borrow_mut().remove(about).is_some() {
+            tracing::info!(sink = "nats", "{text}");
+        }
+    }
+
+    fn is_new_trouble(&self, about: &'static str, text: &str) -> bool {
         let mut told = self.0.borrow_mut();
-        told.insert(about, text.to_owned())
-            .is_none_or(|earlier| earlier != text)
+        let told = told.entry(about).or_default();
+        let is_news = told.len() < WARNINGS_MAX && !told.iter().any(|earlier| earlier == text);
+        if is_news {
+            told.push(text.to_owned());
+        }
+        is_news
+    }
+
+    fn is_well_anew(&self, about: &'static str, text: &str) -> bool {
+        let mut told = self.0.borrow_mut();
+        let told = told.entry(about).or_default();
+        let is_news = told.len() != 1 || told[0] != text;
+        *told = vec![text.to_owned()];
+        is_news
     }
 }
 
@@ -80,17 +111,19 @@ impl Tries {
     }
 
     /// Pauses if the last try asks for it, and connects. Files with credentials are read anew.
-    pub(super) async fn connect(
-        &mut self,
-        config: &NatsConfig,
-    ) -> Result<(Client, mpsc::Receiver<Event>), Failure> {
+    pub(super) async fn connect(&mut self, config: &NatsConfig) -> Result<Connection, Failure> {
         tokio::time::sleep(self.pause).await;
         self.pause = self.backoff.next();
         let (sender, events) = mpsc::channel(EVENTS);
-        match connected(config, sender).await {
+        let denials = Arc::new(Denials::new(config));
+        match connected(config, sender, Arc::clone(&denials)).await {
             Ok(client) => {
                 self.told.fine("connection", "connected");
-                Ok((client, events))
+                Ok(Connection {
+                    client,
+                    events,
+                    denials,
+                })
             }
             Err(Refusal { failure, text }) => {
                 if failure == Failure::Unauthorized {
@@ -104,10 +137,16 @@ impl Tries {
     }
 }
 
-async fn connected(config: &NatsConfig, sender: mpsc::Sender<Event>) -> Result<Client, Refusal> {
+async fn connected(
+    config: &NatsConfig,
+    sender: mpsc::Sender<Event>,
+    denials: Arc<Denials>,
+) -> Result<Client, Refusal> {
     let options = options(config)?.event_callback(move |event| {
-        // Only the first trouble counts; what does not fit comes after it.
-        drop(sender.try_send(event));
+        if !denials.note(&event) {
+            // Only the first trouble counts; what does not fit comes after it.
+            drop(sender.try_send(event));
+        }
         std::future::ready(())
     });
     let connected = options.connect(config.servers.as_slice()).await;
@@ -147,6 +186,7 @@ fn options(config: &NatsConfig) -> Result<ConnectOptions, Refusal> {
 #[derive(Debug)]
 pub(super) struct Session<'a> {
     pub(super) client: Client,
+    pub(super) denials: Arc<Denials>,
     pub(super) config: &'a NatsConfig,
     pub(super) producer: &'a Producer,
 }
@@ -185,7 +225,7 @@ impl Session<'_> {
                 },
                 async {
                     match observer_events {
-                        Some(lane) => lane.run(&self, captured.clone(), &has_worked).await,
+                        Some(lane) => lane.run(&self, captured.clone(), told, &has_worked).await,
                         None => Ok(()),
                     }
                 },
@@ -225,4 +265,30 @@ async fn trouble(mut events: mpsc::Receiver<Event>, told: &Told) -> Lost {
         }
     }
     Lost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn troubles_that_take_turns_are_each_said_once_until_all_is_well() {
+        let told = Told::default();
+        assert!(told.is_well_anew("connection", "connected"));
+        assert!(!told.is_well_anew("connection", "connected"));
+        for is_news in [true, false, false] {
+            assert_eq!(told.is_new_trouble("connection", "a: refused"), is_news);
+            assert_eq!(told.is_new_trouble("connection", "b: reset"), is_news);
+        }
+        assert!(told.is_new_trouble("stream", "a: refused"), "another thing");
+        assert!(told.is_well_anew("connection", "connected"));
+        assert!(told.is_new_trouble("connection", "b: reset"), "a new time");
+    }
+
+    #[test]
+    fn what_varies_without_end_is_said_no_more_at_some_point() {
+        let told = Told::default();
+        let said = (0..1000).filter(|n| told.is_new_trouble("server", &n.to_string()));
+        assert_eq!(said.count(), WARNINGS_MAX);
+    }
 }

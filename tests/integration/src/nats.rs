@@ -3,6 +3,8 @@
 use crate::beside::{Beside, free_address};
 use crate::disk::Disk;
 use crate::module::nats_server;
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -105,6 +107,16 @@ impl NatsServer {
     /// Kills it with SIGKILL, if it runs. What it keeps stays.
     pub fn kill(&mut self) {
         self.running = None;
+    }
+
+    /// Makes it read its configuration again while it runs.
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub fn reload(&self) -> anyhow::Result<()> {
+        let id = self.id().and_then(|id| i32::try_from(id).ok());
+        let id = id.and_then(Pid::from_raw).context("it does not run")?;
+        Ok(kill_process(id, Signal::HUP)?)
     }
 
     /// Starts it again on the same port with what it kept; kills it first if it runs.

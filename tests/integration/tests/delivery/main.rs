@@ -4,6 +4,7 @@
 mod credentials;
 mod disk;
 mod oracle;
+mod permission;
 mod relay;
 mod security;
 mod stage;
