@@ -94,6 +94,7 @@ impl Lane {
                 Err(_) => return Err(self.failed(Failure::Timeout)),
             };
             has_worked.set(true);
+            told.mended("answers", "the server lets RAUTA hear its answers");
             if denied.is_empty() {
                 self.settle(None);
                 self.backoff.reset();

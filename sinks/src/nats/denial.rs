@@ -128,6 +128,24 @@ pub(super) fn text(field: &str, subject: &str, binding: &str) -> String {
     )
 }
 
+/// The line where [`is_of_answers`].
+pub(super) fn unheard() -> String {
+    format!(
+        "the server does not let RAUTA subscribe to {INBOXES}, where its answers come back; let \
+         its user subscribe to it; anomalies wait in the spool"
+    )
+}
+
+/// Does the server not let us hear its answers? Nothing can be confirmed on such a connection.
+pub(super) fn is_of_answers(error: &ServerError) -> bool {
+    let ServerError::Other(text) = error else {
+        return false;
+    };
+    let inbox = INBOXES.trim_end_matches('>');
+    text.strip_prefix("Permissions Violation for Subscription to \"")
+        .is_some_and(|subject| subject.starts_with(inbox))
+}
+
 /// The subject that the server names.
 fn subject(error: &str) -> Option<&str> {
     let named = error.strip_prefix("Permissions Violation for Publish to \"")?;
@@ -186,6 +204,17 @@ mod tests {
             assert!(!denials.note(&event), "{event}");
         }
         assert_eq!(denials.now(), 0);
+    }
+
+    #[test]
+    fn only_a_refused_subscription_to_an_inbox_keeps_answers_away() {
+        let of = |text: &str| is_of_answers(&ServerError::Other(text.to_owned()));
+        assert!(of(
+            "Permissions Violation for Subscription to \"_INBOX.a.*\""
+        ));
+        assert!(!of("Permissions Violation for Subscription to \"tapio.>\""));
+        assert!(!of("Permissions Violation for Publish to \"_INBOX.a\""));
+        assert!(!is_of_answers(&ServerError::AuthorizationViolation));
     }
 
     #[test]

@@ -276,6 +276,8 @@ impl Run<'_> {
                 lane.backoff.reset();
                 self.confirmed = Instant::now();
                 self.has_worked.set(true);
+                self.told
+                    .mended("answers", "the server lets RAUTA hear its answers");
                 self.told.fine("publish", "occurrences are confirmed");
                 if lane.denied.remove(&position) && lane.denied.is_empty() {
                     let text = "the server lets RAUTA publish occurrences";

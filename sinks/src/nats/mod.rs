@@ -28,7 +28,7 @@ pub use subject::{SubjectError, SubjectTemplate};
 
 use crate::prometheus::{Sample, Source};
 use crate::spool::SpoolReader;
-use crate::totals::SinkTotals;
+use crate::totals::{Failure, SinkTotals};
 use rauta_schemas::Producer;
 use session::{Ended, Session};
 use std::sync::Arc;
@@ -124,14 +124,19 @@ impl NatsSink {
             config: &self.config,
             producer: &self.producer,
         };
-        session
+        let ended = session
             .run(
                 connection.events,
                 &mut self.occurrences,
                 &mut self.observer_events,
                 tries,
             )
-            .await
+            .await;
+        if ended == Ended::Unauthorized {
+            self.totals()
+                .for_each(|totals| totals.add_failed(Failure::Unauthorized, 1));
+        }
+        ended
     }
 
     fn totals(&self) -> impl Iterator<Item = &Arc<SinkTotals>> {

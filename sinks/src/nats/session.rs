@@ -1,7 +1,7 @@
 //! One connection: made, used until the first trouble, and given up as a whole.
 
 use super::config::{Auth, NatsConfig};
-use super::denial::Denials;
+use super::denial::{self, Denials};
 use super::refusal::{self, Refusal};
 use super::{backoff::Backoff, core, jetstream, streams};
 use crate::totals::Failure;
@@ -34,6 +34,8 @@ pub(super) enum Ended {
     Done,
     /// The connection is of no use any more.
     Lost,
+    /// The server does not let us hear its answers.
+    Unauthorized,
 }
 
 /// The connection is of no use any more.
@@ -233,7 +235,7 @@ impl Session<'_> {
         };
         let ended = tokio::select! {
             biased;
-            Lost = trouble(events, told) => Ended::Lost,
+            ended = trouble(events, told) => ended,
             ended = lanes => match ended {
                 Ok(((), ())) => Ended::Done,
                 Err(Lost) => Ended::Lost,
@@ -250,21 +252,28 @@ impl Session<'_> {
             tries.backoff.reset();
             tries.pause = tries.backoff.next();
         }
+        if ended == Ended::Unauthorized {
+            tries.pause *= UNAUTHORIZED_FACTOR;
+        }
         ended
     }
 }
 
 /// Waits for the first trouble of the connection.
-async fn trouble(mut events: mpsc::Receiver<Event>, told: &Told) -> Lost {
+async fn trouble(mut events: mpsc::Receiver<Event>, told: &Told) -> Ended {
     while let Some(event) = events.recv().await {
         match event {
             Event::Connected | Event::Draining | Event::SlowConsumer(_) => {}
-            Event::Disconnected | Event::LameDuckMode | Event::Closed => return Lost,
+            Event::Disconnected | Event::LameDuckMode | Event::Closed => return Ended::Lost,
+            Event::ServerError(error) if denial::is_of_answers(&error) => {
+                told.warn("answers", denial::unheard());
+                return Ended::Unauthorized;
+            }
             Event::ServerError(error) => told.warn("server", error.to_string()),
             Event::ClientError(error) => told.warn("server", error.to_string()),
         }
     }
-    Lost
+    Ended::Lost
 }
 
 #[cfg(test)]

@@ -20,9 +20,13 @@ const VARIABLES: [(&str, &str); 4] = [
 
 /// RAUTA's user, who may not publish to these subjects, and a reader's.
 fn denied(subjects: &str) -> String {
+    permitted(&format!("publish: {{ deny: [{subjects}] }}"))
+}
+
+fn permitted(permissions: &str) -> String {
     format!(
         "authorization {{ users: [\n\
-         {{ user: rauta, password: secret, permissions: {{ publish: {{ deny: [{subjects}] }} }} }}\n\
+         {{ user: rauta, password: secret, permissions: {{ {permissions} }} }}\n\
          {{ user: reader, password: secret }} ] }}"
     )
 }
@@ -31,7 +35,7 @@ fn reader() -> ConnectOptions {
     ConnectOptions::with_user_and_password("reader".to_owned(), "secret".to_owned())
 }
 
-/// One connection served from the beginning to the end.
+/// Nobody says that a connection came or went.
 fn stays_connected(rauta: &mut Rauta) {
     let said = rauta.said();
     let count = |text: &str| said.iter().filter(|line| line.contains(text)).count();
@@ -86,5 +90,23 @@ async fn occurrences_that_may_not_be_published_wait_for_the_permission() {
     reaches(rauta.admin(), SENT, 1.0).await;
     let mut stream = Stream::with(reader(), nats.url(), "RAUTA");
     assert_eq!(fired(&mut stream, 1).await.len(), 1);
+    stays_connected(&mut rauta);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_may_not_be_heard_are_no_lost_connection() {
+    let deaf = permitted("subscribe: { deny: [\"_INBOX.>\"] }");
+    let nats = NatsServer::start(&deaf).expect("a NATS server");
+    let stage = Stage::with(1).await;
+    let mut rauta = stage.rauta(&nats.url(), &VARIABLES);
+    injected(&stage, 0).await;
+    reaches(rauta.admin(), &failed("unauthorized"), 3.0).await;
+    reaches(rauta.admin(), EVENTS_REFUSED, 3.0).await;
+    is_told_once(&mut rauta, "subscribe to _INBOX.>");
+
+    nats.configure(&denied("")).expect("written");
+    nats.reload().expect("told");
+    reaches(rauta.admin(), SENT, 1.0).await;
+    reaches(rauta.admin(), EVENTS_SENT, 1.0).await;
     stays_connected(&mut rauta);
 }
