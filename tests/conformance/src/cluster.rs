@@ -4,7 +4,7 @@ use crate::programs::Programs;
 use anyhow::{Context, ensure};
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use rauta_lab::{GatewayPods, Record, Settings};
+use rauta_lab::{GatewayPods, Process, Record, Settings};
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -55,6 +55,8 @@ impl Cluster {
             kubelet: Some(lab.kubelet.to_owned()),
             images: Some(images.to_owned()),
             gateway: lab.gateway.clone(),
+            // Should this program be killed, the next lab-down ends its lab.
+            owner: Process::of(std::process::id()),
         };
         let record = rauta_lab::up(lab.supervisor, settings, told).await?;
         Ok(Self {

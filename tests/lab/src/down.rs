@@ -1,7 +1,7 @@
 //! Takes a lab down, and says that it is gone only when it is.
 
 use crate::network;
-use crate::record::{Process, Record, labs};
+use crate::record::{Process, Record, door, labs};
 use crate::wait::until;
 use crate::witness::{Traces, is_alive};
 use anyhow::{Context, ensure};
@@ -18,21 +18,23 @@ const END_LIMIT: Duration = Duration::from_secs(20);
 /// How long the kernel may take to clear away.
 const CLEAR_LIMIT: Duration = Duration::from_secs(20);
 
-/// Takes down the lab of this name, and what is left of labs that died; says what it does.
+/// Takes down the lab of this name, and what is left of labs that died or whose owner has; says what
+/// it does, and which others stand.
 ///
 /// # Errors
 /// Where there is no such lab and nothing left of one, or with everything that would not go.
 pub async fn down(name: &str, told: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     let all = labs()?;
     let is_named = |record: &&Record| record.settings.name == name;
-    let is_dead = |record: &Record| record.supervisor.is_some_and(|process| !is_alive(process));
+    let has_ended = |process: Option<Process>| process.is_some_and(|process| !is_alive(process));
+    let is_dead =
+        |record: &Record| has_ended(record.supervisor) || has_ended(record.settings.owner);
     let mut named = all.iter().filter(is_named).peekable();
     if named.peek().is_none() {
         told(&format!("there is no lab `{name}`"));
     }
-    let dead = all
-        .iter()
-        .filter(|record| !is_named(record) && is_dead(record));
+    let others = all.iter().filter(|record| !is_named(record));
+    let (dead, standing): (Vec<_>, Vec<_>) = others.partition(|record| is_dead(record));
     for record in named.chain(dead) {
         let name = &record.settings.name;
         let how = match end(record).await? {
@@ -40,6 +42,13 @@ pub async fn down(name: &str, told: &mut dyn FnMut(&str)) -> anyhow::Result<()> 
             None => "another lab-down took it down".to_owned(),
         };
         told(&format!("the lab `{name}` is gone: {how}"));
+    }
+    for record in standing {
+        let name = &record.settings.name;
+        told(&format!(
+            "the lab `{name}` stands: {} ends it",
+            door("down", name)
+        ));
     }
     Ok(())
 }

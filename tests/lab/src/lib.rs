@@ -43,7 +43,7 @@ pub use deviations::{DEVIATIONS, Deviation};
 pub use down::down;
 pub use enter::enter;
 pub use programs::{Program, build, program};
-pub use record::{GatewayPods, Node, Record, Settings, labs};
+pub use record::{GatewayPods, Node, Process, Record, Settings, labs};
 pub use status::{Status, status};
 pub use supervisor::supervise;
 pub use up::up;

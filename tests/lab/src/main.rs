@@ -4,7 +4,7 @@
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
-use rauta_lab::{DEVIATIONS, Record, Settings, Witness, labs};
+use rauta_lab::{DEVIATIONS, Process, Record, Settings, Witness, labs};
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -71,6 +71,9 @@ struct UpArgs {
     /// traffic of the pool.
     #[arg(long)]
     gateway: Option<rauta_lab::GatewayPods>,
+    /// The process that needs it: once it has ended, any `down` takes this lab too.
+    #[arg(long)]
+    owner: Option<u32>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -163,6 +166,7 @@ fn up(args: UpArgs) -> anyhow::Result<()> {
         kubelet: kubelet.map(absolute).transpose()?,
         images: args.images.map(absolute).transpose()?,
         gateway: args.gateway,
+        owner: args.owner.map(owner).transpose()?,
     };
     let record = block_on(rauta_lab::up(&this, settings, &mut tell))?;
     let addresses = record.addresses;
@@ -182,6 +186,10 @@ fn up(args: UpArgs) -> anyhow::Result<()> {
         record.folder().display(),
         record.folder().display(),
     ))
+}
+
+fn owner(id: u32) -> anyhow::Result<Process> {
+    Process::of(id).with_context(|| format!("--owner {id}: there is no such process"))
 }
 
 fn status(args: &StatusArgs) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@
 //! there before the first namespace, and goes last.
 
 use crate::addresses::{Addresses, NODES_MAX, SLOTS};
+use crate::witness::started;
 use anyhow::{Context, bail, ensure};
 use ipnet::IpNet;
 use nix::fcntl::{Flock, FlockArg};
@@ -33,6 +34,9 @@ pub struct Settings {
     pub images: Option<PathBuf>,
     /// The pods that serve Gateways: a node has pool traffic while one of its own is ready.
     pub gateway: Option<GatewayPods>,
+    /// Who needs it: once that has ended, whoever takes a lab down takes this one too.
+    #[serde(default)]
+    pub owner: Option<Process>,
 }
 
 /// Which pods serve Gateways.
@@ -64,6 +68,16 @@ pub struct Process {
     pub id: i32,
     /// When it started, in clock ticks since the machine did.
     pub started: u64,
+}
+
+impl Process {
+    /// The process of this id, if there is one.
+    #[must_use]
+    pub fn of(id: u32) -> Option<Self> {
+        let id = i32::try_from(id).ok()?;
+        let started = started(id)?;
+        Some(Self { id, started })
+    }
 }
 
 /// One node of a lab.

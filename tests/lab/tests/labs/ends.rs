@@ -113,6 +113,32 @@ fn a_lab_that_was_killed_on_its_way_up_is_cleared_away() {
 }
 
 #[test]
+fn a_lab_whose_owner_was_killed_is_taken_down_by_whoever_takes_one_down() {
+    // It ends with this test, whatever happens: nobody writes to it any more then.
+    let mut owner = Command::new("cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let id = owner.id().to_string();
+    let lab = Lab::up("owned", &["--nodes", "1", "--owner", &id]);
+    let down = || {
+        let mut down = Command::new(LAB);
+        let said = down.args(["down", "--name", "other"]).output();
+        text(&said.expect("the lab's program starts"))
+    };
+    let stands = format!("the lab `{}` stands", lab.name());
+    assert!(down().contains(&stands), "its owner lives");
+    owner.kill().expect("it runs");
+    owner.wait().expect("it ends");
+    // Another test's may be the one that takes it.
+    down();
+    let left = Command::new(LAB).args(["status", "--json"]).output();
+    let left = text(&left.expect("the lab's program starts"));
+    assert!(!left.contains(lab.name()), "{left}");
+}
+
+#[test]
 fn a_part_that_ends_is_started_again() {
     let lab = Lab::up("restarts", &["--nodes", "1"]);
     lab.kubectl(&["create", "configmap", "kept"]);
