@@ -18,8 +18,8 @@ const END_LIMIT: Duration = Duration::from_secs(20);
 /// How long the kernel may take to clear away.
 const CLEAR_LIMIT: Duration = Duration::from_secs(20);
 
-/// Takes down the lab of this name, and what is left of labs that died or whose owner has; says what
-/// it does, and which others stand.
+/// Takes down the lab of this name, and what is left of labs that died or whose owner has; says
+/// what it does, and which others stand.
 ///
 /// # Errors
 /// Where there is no such lab and nothing left of one, or with everything that would not go.
