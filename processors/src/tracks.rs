@@ -27,9 +27,15 @@ pub(crate) trait Tracked {
     fn used_ns(&self) -> u64;
 }
 
-/// May it make room for another?
-pub(crate) fn is_idle(track: &impl Tracked, now_ns: u64) -> bool {
-    now_ns.saturating_sub(track.used_ns()) >= IDLE_NS
+/// Is there a place for `key`? One that was used lately makes no room for another.
+pub(crate) fn admits<K: Copy + Eq + Hash, T: Tracked>(
+    tracks: &mut Table<K, T>,
+    key: &K,
+    now_ns: u64,
+) -> bool {
+    tracks.admits(key, |oldest| {
+        now_ns.saturating_sub(oldest.used_ns()) >= IDLE_NS
+    })
 }
 
 /// Every baseline that learnt something, by its key's name, and what still waits from before.

@@ -101,10 +101,7 @@ impl ErrorRateProcessor {
         };
         let now_ns = scene.now.monotonic_ns;
         let lost = self.losses.recent();
-        if !self
-            .tracks
-            .admits(&about, |oldest| tracks::is_idle(oldest, now_ns))
-        {
+        if !tracks::admits(&mut self.tracks, &about, now_ns) {
             return;
         }
         let restored = &mut self.restored;

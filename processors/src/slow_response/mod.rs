@@ -164,10 +164,7 @@ impl SlowResponseProcessor {
     /// The track of a key, its baseline up to date; `None` where there is no place for it.
     fn track(&mut self, key: Key, scene: &Scene<'_>, out: &mut Findings) -> Option<&mut Track> {
         let now_ns = scene.now.monotonic_ns;
-        if !self
-            .tracks
-            .admits(&key, |oldest| tracks::is_idle(oldest, now_ns))
-        {
+        if !tracks::admits(&mut self.tracks, &key, now_ns) {
             return None;
         }
         let (restored, pace) = (&mut self.restored, &self.pace);

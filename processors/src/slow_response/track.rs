@@ -105,9 +105,8 @@ impl Track {
             return;
         }
         let is_hanging = self.hanging >= HANGING_MIN;
-        let verdict = limit::judge(&self.window, self.open_before(), is_hanging);
-        let mut whole = self.window.sum(0);
-        whole.add(self.open_before());
+        let open_before = self.open_before();
+        let verdict = limit::judge(&self.window, open_before, is_hanging);
         let Some(evidence) = &mut self.evidence else {
             return;
         };
@@ -116,8 +115,11 @@ impl Track {
             return;
         };
         evidence.suspect(now);
-        let is_apart = self.bursts.are_close(now.monotonic_ns)
-            || limit::is_apart(self.bursts.within(now.monotonic_ns, WINDOW_NS), &whole);
+        let is_apart = self.bursts.are_close(now.monotonic_ns) || {
+            let mut whole = self.window.sum(0);
+            whole.add(open_before);
+            limit::is_apart(self.bursts.within(now.monotonic_ns, WINDOW_NS), &whole)
+        };
         let is_alone = self.peers.is_alone(now.monotonic_ns);
         let blame = evidence.blame(now, verdict.span_ns, is_alone);
         if !(is_hanging || is_apart) || !evidence.is_ripe(now, &blame) {
