@@ -27,6 +27,12 @@ async fn manifests(origin: &Origin) -> Manifests {
     manifests
 }
 
+/// RAUTA that exports to the collector at this URL.
+fn exporting(manifests: &Manifests, url: &str, variables: &[(&str, &str)]) -> Rauta {
+    let arguments = ["--manifests", manifests.argument(), "--otlp", url];
+    Rauta::start(&arguments, variables).expect("RAUTA runs")
+}
+
 /// The text of the span of this kind in the trace, as the collector prints it.
 fn span<'a>(printed: &'a str, kind: &str, holds: &str) -> Option<&'a str> {
     printed.split("Span #").skip(1).find(|span| {
@@ -104,7 +110,6 @@ async fn exports_over(protocol: &str, url: impl Fn(&Collector) -> String) {
     let origin = Origin::saying("ok").await;
     let manifests = manifests(&origin).await;
     let url = url(&collector);
-    let arguments = ["--manifests", manifests.argument(), "--otlp", &url];
     let variables = [
         ("RAUTA_OTLP_METRICS_INTERVAL", "500ms"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
@@ -114,7 +119,7 @@ async fn exports_over(protocol: &str, url: impl Fn(&Collector) -> String) {
             "deployment.environment.name=test",
         ),
     ];
-    let mut rauta = Rauta::start(&arguments, &variables).expect("RAUTA runs");
+    let mut rauta = exporting(&manifests, &url, &variables);
     for path in ["/shop/cart?token=secret&a=1", "/gone"] {
         let text = format!(
             "GET {path} HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\
@@ -204,14 +209,13 @@ async fn a_collector_that_wants_deltas_gets_each_exchange_once_and_old_names_bes
     let origin = Origin::saying("ok").await;
     let manifests = manifests(&origin).await;
     let url = format!("http://{}", collector.http());
-    let arguments = ["--manifests", manifests.argument(), "--otlp", &url];
     let variables = [
         ("RAUTA_OTLP_METRICS_INTERVAL", "200ms"),
         ("RAUTA_OTLP_SAMPLE", "1"),
         ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
         ("OTEL_SEMCONV_STABILITY_OPT_IN", "http/dup"),
     ];
-    let mut rauta = Rauta::start(&arguments, &variables).expect("RAUTA runs");
+    let mut rauta = exporting(&manifests, &url, &variables);
     let (total, duration) = ("rauta_http_requests_total", "http.server.request.duration");
     let mut asked = 0.0;
     for more in [3, 2] {
@@ -282,12 +286,11 @@ async fn a_collector_that_was_away_is_told_what_it_missed_and_nothing_twice() {
     let origin = Origin::saying("ok").await;
     let manifests = manifests(&origin).await;
     let url = format!("http://{}", collector.http());
-    let arguments = ["--manifests", manifests.argument(), "--otlp", &url];
     let variables = [
         ("RAUTA_OTLP_METRICS_INTERVAL", "200ms"),
         ("RAUTA_OTLP_METRICS_TEMPORALITY", "delta"),
     ];
-    let rauta = Rauta::start(&arguments, &variables).expect("RAUTA runs");
+    let rauta = exporting(&manifests, &url, &variables);
     let ask = || {
         let answer = get(manifests.gateway(), "shop.test", "/shop").expect("an answer");
         assert_eq!(answer.status, 200);
