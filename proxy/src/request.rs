@@ -58,16 +58,17 @@ pub(crate) async fn handle(
         exchange: &exchange,
     };
     let begun = match &mut head {
-        Ok(request) => begin(&parties, client, downstream, request, place).await,
+        Ok(request) => pin!(begin(&parties, client, downstream, request, place)).await,
         Err(fault) => Err((*fault).into()),
     };
     // What the head holds of the client's read buffer is wanted whole again.
-    drop((head, routing));
+    drop(head);
+    drop(routing);
     let result = match begun {
-        Ok(begun) => complete(&parties, downstream, begun).await,
+        Ok(begun) => pin!(complete(&parties, downstream, begun)).await,
         Err(error) => Err(error),
     };
-    conclude(&parties, downstream, result, &asked).await;
+    pin!(conclude(&parties, downstream, result, &asked)).await;
 }
 
 /// From the listener to the response's head.
@@ -122,7 +123,14 @@ async fn begin(
         backend,
         client: client.addresses.source,
     };
-    let mut sent = upstream::send(&sending, downstream, &mut timers, &outgoing, copies).await?;
+    let mut sent = pin!(upstream::send(
+        &sending,
+        downstream,
+        &mut timers,
+        &outgoing,
+        copies,
+    ))
+    .await?;
 
     let response = &mut sent.answered.response;
     if !response.status.is_informational() {
@@ -161,8 +169,9 @@ async fn complete(
                 downstream,
                 upstream,
             };
-            let moving = forward::bodies(worker, &mut sides, &mut sent.body);
-            timers.race(pin!(moving)).await?;
+            timers
+                .race(pin!(forward::bodies(worker, &mut sides, &mut sent.body)))
+                .await?;
             sent.answered.upstream.release(worker);
             Ok(End::Completed)
         }

@@ -35,10 +35,13 @@ impl Hasher for FastHasher {
         for word in words {
             self.write_u64(u64::from_le_bytes(*word));
         }
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
+        // Byte by byte: a copy of so few bytes would be a call.
+        let last = rest
+            .iter()
+            .rev()
+            .fold(0, |last, byte| (last << 8) | u64::from(*byte));
         // The length keeps "a" and "a\0" apart.
-        self.write_u64(u64::from_le_bytes(last) ^ (bytes.len() as u64) << 56);
+        self.write_u64(last ^ (bytes.len() as u64) << 56);
     }
 
     fn write_u8(&mut self, number: u8) {

@@ -90,7 +90,7 @@ pub(crate) async fn send(
         timers.begin_attempt();
         let outgoing = again.as_deref().unwrap_or(request);
         let to = (endpoint, &mut body, began_ns);
-        let result = attempt(sending, downstream, timers, outgoing, to).await;
+        let result = pin!(attempt(sending, downstream, timers, outgoing, to)).await;
         let attempts = Attempts {
             retry,
             method: &request.method,
@@ -204,8 +204,15 @@ async fn attempt(
         downstream,
         upstream: &mut upstream,
     };
-    let answering = forward::head(worker, &mut sides, body, is_patient, request.is_upgrade);
-    let response = timers.race(pin!(answering)).await?;
+    let response = timers
+        .race(pin!(forward::head(
+            worker,
+            &mut sides,
+            body,
+            is_patient,
+            request.is_upgrade,
+        )))
+        .await?;
     let first_byte_ns = exchange.reached(Step::FirstByte);
     Ok(Answered {
         upstream,

@@ -209,7 +209,14 @@ impl Serving<'_> {
             let http2 = Http2::new(&worker, &watched, respond, body, head.as_ref().ok());
             let mut downstream = Downstream::Http2(Box::new(http2));
             let head = head.map_err(HeadFault::Refused);
-            request::handle(&worker, &mut client, &mut downstream, start, head).await;
+            pin!(request::handle(
+                &worker,
+                &mut client,
+                &mut downstream,
+                start,
+                head
+            ))
+            .await;
             if let Downstream::Http2(http2) = &mut downstream {
                 http2.end_exchange(&worker).await;
             }
