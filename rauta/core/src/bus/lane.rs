@@ -205,7 +205,7 @@ impl LaneReader {
         Pass {
             taken,
             lost,
-            is_pressed: found * 8 >= self.consumer.buffer().capacity(),
+            is_pressed: found * 4 >= self.consumer.buffer().capacity(),
             is_over,
         }
     }
