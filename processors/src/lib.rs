@@ -21,6 +21,7 @@ mod slow_response; // routes that answer slower than they did, or not at all
 mod backend_time; // which part of an exchange is the backend's
 mod baseline; // what is normal
 mod chance; // what is likely
+mod chunked; // a list that grows by pieces
 mod config;
 mod evidence; // what is gathered while something looks wrong
 mod finding; // an anomaly by ids

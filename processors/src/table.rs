@@ -3,6 +3,7 @@
 //! Keys are ids given by RAUTA itself, so a plain multiplying hash is safe here and takes a tenth
 //! of the time of the default one. An access costs one lookup and a few writes, no allocation.
 
+use crate::chunked::Chunked;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -14,7 +15,7 @@ const NOBODY: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct Table<K, V> {
     places: HashMap<K, u32, BuildHasherDefault<IdHasher>>,
-    slots: Vec<Slot<K, V>>,
+    slots: Chunked<Slot<K, V>>,
     /// Places of removed entries, to be used again.
     free: Vec<u32>,
     newest: u32,
@@ -36,7 +37,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     pub(crate) fn new(entries_max: usize) -> Self {
         Self {
             places: HashMap::default(),
-            slots: Vec::new(),
+            slots: Chunked::default(),
             free: Vec::new(),
             newest: NOBODY,
             oldest: NOBODY,
@@ -86,10 +87,6 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
                         place
                     }
                     None => {
-                        // Entries are large: doubling would leave half of their memory unused.
-                        if self.slots.len() == self.slots.capacity() {
-                            self.slots.reserve_exact(self.slots.len() / 8 + 16);
-                        }
                         self.slots.push(slot);
                         (self.slots.len() - 1) as u32
                     }
