@@ -106,7 +106,7 @@ pub struct RouteEntry {
     /// `namespace/name`: decides when the age is the same.
     pub key: String,
     /// Its rules, in order.
-    pub rules: Vec<RuleEntry>,
+    pub rules: Vec<Arc<RuleEntry>>,
 }
 
 /// A hostname of a route on a listener.

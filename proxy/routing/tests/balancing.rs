@@ -122,6 +122,7 @@ fn the_position_survives_a_swap_and_goes_with_its_rule() {
                     matches: vec![prefix("/")],
                     rule: Arc::clone(rule),
                 })
+                .map(Arc::new)
                 .collect(),
         }])
     };

@@ -4,7 +4,8 @@ mod fixture;
 
 use fixture::{And, Ask, Fixture, exact, get, grpc, prefix, regex, value};
 use http::Method;
-use rauta_routing::{BackendTarget, RouteTable};
+use rauta_routing::{BackendTarget, Match, PathMatch, RouteEntry, RouteTable};
+use std::sync::Arc;
 
 #[track_caller]
 fn check(table: &RouteTable, cases: &[(Ask, Option<&str>)]) {
@@ -400,9 +401,28 @@ fn an_expression_is_anchored_and_a_field_that_is_no_text_never_matches_one() {
 }
 
 #[test]
+fn a_table_shares_a_route_unless_it_has_to_mend_it() {
+    for (path, is_shared) in [("/a", true), ("/a/", false)] {
+        let matched = Match {
+            path: PathMatch::Prefix(path.to_owned()),
+            ..prefix("")
+        };
+        let fixture = Fixture::default().route("one", 0, &[], vec![vec![matched]]);
+        let routes: Vec<Arc<RouteEntry>> = fixture.routes.into_iter().map(Arc::new).collect();
+        let table = RouteTable::new(routes.iter().cloned());
+        assert_eq!(
+            Arc::ptr_eq(&table.routes()[0], &routes[0]),
+            is_shared,
+            "{path}"
+        );
+        check(&table, &[(get("h/a/b"), Some("one/0"))]);
+    }
+}
+
+#[test]
 fn an_empty_table_answers_nothing() {
     check(&RouteTable::default(), &[(get("h/"), None)]);
-    check(&RouteTable::new(Vec::new()), &[(get("h/"), None)]);
+    check(&RouteTable::default(), &[(get("h/"), None)]);
 }
 
 #[test]

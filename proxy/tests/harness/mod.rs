@@ -236,7 +236,7 @@ pub fn backend(names: &Names, at: usize, route: &Route) -> Arc<Backend> {
 }
 
 /// The rule of a route, numbered.
-pub fn rule(names: &Names, at: usize, route: Route, backend: &Arc<Backend>) -> RuleEntry {
+pub fn rule(names: &Names, at: usize, route: Route, backend: &Arc<Backend>) -> Arc<RuleEntry> {
     let kind = if route.is_grpc {
         RouteKind::Grpc
     } else {
@@ -273,10 +273,8 @@ pub fn rule(names: &Names, at: usize, route: Route, backend: &Arc<Backend>) -> R
         headers: Vec::new(),
         query: Vec::new(),
     }];
-    RuleEntry {
-        matches,
-        rule: Arc::new(rule),
-    }
+    let rule = Arc::new(rule);
+    Arc::new(RuleEntry { matches, rule })
 }
 
 /// All events so far, in the order of the pipeline.

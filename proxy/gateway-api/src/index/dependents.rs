@@ -3,12 +3,14 @@
 use super::Read;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
+use std::sync::Arc;
 
-/// Reads and their readers, both ways.
+/// Reads and their readers, both ways. Thousands of units read the same few things: each is kept
+/// once and shared.
 #[derive(Debug)]
 pub(crate) struct Dependents<U> {
-    readers: HashMap<Read, HashSet<U>>,
-    reads: HashMap<U, Box<[Read]>>,
+    readers: HashMap<Arc<Read>, HashSet<Arc<U>>>,
+    reads: HashMap<Arc<U>, Box<[Arc<Read>]>>,
 }
 
 impl<U> Default for Dependents<U> {
@@ -25,20 +27,26 @@ impl<U: Clone + Eq + Hash + Ord> Dependents<U> {
     pub(crate) fn record(&mut self, unit: &U, reads: BTreeSet<Read>) {
         if let Some(old) = self.reads.get(unit)
             && old.len() == reads.len()
-            && old.iter().eq(reads.iter())
+            && old.iter().map(Arc::as_ref).eq(&reads)
         {
             return;
         }
         self.forget(unit);
-        for read in &reads {
-            self.readers
-                .entry(read.clone())
-                .or_default()
-                .insert(unit.clone());
+        if reads.is_empty() {
+            return;
         }
-        if !reads.is_empty() {
-            self.reads.insert(unit.clone(), reads.into_iter().collect());
-        }
+        let unit = Arc::new(unit.clone());
+        let shared = reads.into_iter().map(|read| {
+            let read = match self.readers.get_key_value(&read) {
+                Some((known, _)) => Arc::clone(known),
+                None => Arc::new(read),
+            };
+            let readers = self.readers.entry(Arc::clone(&read)).or_default();
+            readers.insert(Arc::clone(&unit));
+            read
+        });
+        let shared = shared.collect();
+        self.reads.insert(unit, shared);
     }
 
     /// The unit is gone.
@@ -56,7 +64,7 @@ impl<U: Clone + Eq + Hash + Ord> Dependents<U> {
     /// Adds the units that have read `read` to `units`.
     pub(crate) fn of(&self, read: &Read, units: &mut BTreeSet<U>) {
         if let Some(readers) = self.readers.get(read) {
-            units.extend(readers.iter().cloned());
+            units.extend(readers.iter().map(|unit| U::clone(unit)));
         }
     }
 }

@@ -22,7 +22,10 @@ impl Name {
 
 impl From<&ObjectKey> for Name {
     fn from(key: &ObjectKey) -> Self {
-        Self::new(&key.namespace, &key.name)
+        Self {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+        }
     }
 }
 

@@ -55,8 +55,8 @@ impl Index {
     pub(crate) fn find(&self, kind: Kind, namespace: &str, name: &str) -> Option<&Arc<Stored>> {
         self.objects.get(&ObjectKey {
             kind,
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
+            namespace: namespace.into(),
+            name: name.into(),
         })
     }
 
@@ -64,8 +64,8 @@ impl Index {
     pub(crate) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Arc<Stored>> {
         let first = ObjectKey {
             kind,
-            namespace: String::new(),
-            name: String::new(),
+            namespace: "".into(),
+            name: "".into(),
         };
         self.objects
             .range(first..)
@@ -129,7 +129,7 @@ impl Index {
             }
             Object::ReferenceGrant(_) => {
                 self.grants
-                    .entry(key.namespace.as_str().into())
+                    .entry(key.namespace.clone())
                     .or_default()
                     .insert(key.clone());
             }
@@ -150,7 +150,7 @@ impl Index {
                     forget(&mut self.policies, &service, key);
                 }
             }
-            Object::ReferenceGrant(_) => forget(&mut self.grants, key.namespace.as_str(), key),
+            Object::ReferenceGrant(_) => forget(&mut self.grants, &*key.namespace, key),
             _ => {}
         }
         self.touch(key, stored);

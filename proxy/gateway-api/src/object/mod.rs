@@ -81,8 +81,8 @@ impl Object {
         let metadata = self.metadata();
         ObjectKey {
             kind: self.kind(),
-            namespace: metadata.namespace.clone().unwrap_or_default(),
-            name: metadata.name.clone().unwrap_or_default(),
+            namespace: metadata.namespace.as_deref().unwrap_or_default().into(),
+            name: metadata.name.as_deref().unwrap_or_default().into(),
         }
     }
 }
@@ -118,15 +118,15 @@ impl fmt::Debug for Object {
     }
 }
 
-/// What names one object for good: kind, namespace, name.
+/// What names one object for good: kind, namespace, name. Clones share their text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey {
     /// The kind.
     pub kind: Kind,
     /// The namespace; empty for cluster-scoped kinds.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// The name.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 impl fmt::Display for ObjectKey {

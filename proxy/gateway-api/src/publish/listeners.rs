@@ -3,9 +3,7 @@
 use super::routes::{Routes, Surroundings};
 use super::work::ListenerKey;
 use crate::attach::{GatewayState, ListenerState};
-use crate::object::ObjectKey;
-use crate::translate::Seed;
-use rauta_routing::{Listener, Port, PortProtocol, RouteTable};
+use rauta_routing::{Listener, Port, PortProtocol, RouteEntry, RouteTable};
 use rauta_schemas::{ListenerName, Names};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -21,7 +19,7 @@ pub(super) struct Listeners {
 /// A listener with what its table was made of.
 #[derive(Debug)]
 struct Built {
-    seeds: Vec<Arc<Seed>>,
+    entries: Vec<Arc<RouteEntry>>,
     listener: Arc<Listener>,
 }
 
@@ -122,8 +120,8 @@ fn build(
     routes_changed: bool,
     before: Option<Built>,
 ) -> Built {
-    let (seeds, table) = match before.as_ref().filter(|_| !routes_changed) {
-        Some(before) => (before.seeds.clone(), before.listener.routes.clone()),
+    let (entries, table) = match before.as_ref().filter(|_| !routes_changed) {
+        Some(before) => (before.entries.clone(), before.listener.routes.clone()),
         None => table(routes.on(key), before.as_ref()),
     };
     let (gateway, listener) = key;
@@ -141,24 +139,23 @@ fn build(
     let kept = before.map(|before| before.listener);
     let kept = kept.filter(|old| same_listener(old, &listener));
     Built {
-        seeds,
+        entries,
         listener: kept.unwrap_or_else(|| Arc::new(listener)),
     }
 }
 
 fn table<'a>(
-    routes: impl Iterator<Item = (&'a Arc<ObjectKey>, &'a Arc<Seed>)>,
+    routes: impl Iterator<Item = &'a Arc<RouteEntry>>,
     before: Option<&Built>,
-) -> (Vec<Arc<Seed>>, Arc<RouteTable>) {
-    let routes: Vec<_> = routes.collect();
-    let seeds: Vec<Arc<Seed>> = routes.iter().map(|(_, seed)| Arc::clone(seed)).collect();
+) -> (Vec<Arc<RouteEntry>>, Arc<RouteTable>) {
+    let entries: Vec<Arc<RouteEntry>> = routes.cloned().collect();
     if let Some(before) = before
-        && same_all(&before.seeds, &seeds)
+        && same_all(&before.entries, &entries)
     {
-        return (seeds, before.listener.routes.clone());
+        return (entries, before.listener.routes.clone());
     }
-    let entries = routes.iter().map(|(key, seed)| seed.entry(key)).collect();
-    (seeds, Arc::new(RouteTable::new(entries)))
+    let table = RouteTable::new(entries.iter().cloned());
+    (entries, Arc::new(table))
 }
 
 fn same_listener(old: &Listener, new: &Listener) -> bool {

@@ -5,7 +5,8 @@ use super::{Config, Gateways, Origin};
 use crate::attach::attach;
 use crate::index::{Index, Lookup, Name};
 use crate::object::{Kind, ObjectKey};
-use crate::translate::{BackendKey, Policies, RouteState, Rules, Seed, shape};
+use crate::translate::{BackendKey, Policies, RouteState, Rules, shape};
+use rauta_routing::RouteEntry;
 use rauta_schemas::{Names, RouteKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ pub(super) struct Surroundings<'a> {
 pub(crate) struct Routes {
     pub(crate) states: BTreeMap<Arc<ObjectKey>, RouteState>,
     /// The routes of each listener, by key, so that tables are made in a stable order.
-    by_listener: HashMap<ListenerKey, BTreeMap<Arc<ObjectKey>, Arc<Seed>>>,
+    by_listener: HashMap<ListenerKey, BTreeMap<Arc<ObjectKey>, Arc<RouteEntry>>>,
     /// How many routes of each kind use a backend.
     uses: HashMap<BackendKey, Uses>,
 }
@@ -39,11 +40,9 @@ pub(super) struct Uses {
 
 impl Routes {
     /// The routes of a listener.
-    pub(super) fn on(
-        &self,
-        listener: &ListenerKey,
-    ) -> impl Iterator<Item = (&Arc<ObjectKey>, &Arc<Seed>)> {
-        self.by_listener.get(listener).into_iter().flatten()
+    pub(super) fn on(&self, listener: &ListenerKey) -> impl Iterator<Item = &Arc<RouteEntry>> {
+        let routes = self.by_listener.get(listener).into_iter();
+        routes.flat_map(BTreeMap::values)
     }
 
     /// How many routes a listener has.
@@ -79,7 +78,7 @@ impl Routes {
         }
     }
 
-    /// Moves a route's seeds; listeners that have others now are marked.
+    /// Moves a route's entries; listeners that have others now are marked.
     fn reattach(
         &mut self,
         key: &Arc<ObjectKey>,
@@ -87,12 +86,12 @@ impl Routes {
         after: Option<&RouteState>,
         work: &mut Work<'_>,
     ) {
-        let mut old = seeds(before);
-        let new = seeds(after);
-        for (listener, seed) in new {
+        let mut old = entries(before);
+        let new = entries(after);
+        for (listener, entry) in new {
             if old
                 .remove(&listener)
-                .is_some_and(|old| Arc::ptr_eq(&old, &seed))
+                .is_some_and(|old| Arc::ptr_eq(&old, &entry))
             {
                 continue;
             }
@@ -100,7 +99,7 @@ impl Routes {
             self.by_listener
                 .entry(listener)
                 .or_default()
-                .insert(key.clone(), seed);
+                .insert(key.clone(), entry);
         }
         for listener in old.into_keys() {
             if let Some(routes) = self.by_listener.get_mut(&listener) {
@@ -122,7 +121,7 @@ impl Routes {
     ) {
         let used = |state: Option<&RouteState>| -> BTreeSet<BackendKey> {
             // A route that is attached nowhere needs no endpoints.
-            let live = state.filter(|state| !state.seeds.is_empty());
+            let live = state.filter(|state| !state.entries.is_empty());
             let keys = live.into_iter().flat_map(RouteState::backends);
             keys.cloned().collect()
         };
@@ -149,14 +148,14 @@ impl Routes {
     }
 }
 
-fn seeds(state: Option<&RouteState>) -> BTreeMap<ListenerKey, Arc<Seed>> {
+fn entries(state: Option<&RouteState>) -> BTreeMap<ListenerKey, Arc<RouteEntry>> {
     let Some(state) = state else {
         return BTreeMap::new();
     };
     let listeners = state
         .attached()
         .map(|attached| (attached.gateway.clone(), attached.listener.clone()));
-    listeners.zip(state.seeds.iter().cloned()).collect()
+    listeners.zip(state.entries.iter().cloned()).collect()
 }
 
 /// `None`: the route is gone.

@@ -20,7 +20,7 @@ use super::clock::Moment;
 use super::contents::{self, Entry, Place};
 use super::file_state::{Believed, FileState, Look, UNSETTLED};
 use super::listing::{self, Listing};
-use super::store::Store;
+use super::store::{Owner, Store};
 use super::{Mistake, Reading, Severity};
 use crate::object::ObjectKey;
 
@@ -198,10 +198,11 @@ impl FileSource {
         }
         for (file, believed) in read {
             round.mistakes.extend(believed.contents.mistakes);
+            let owner = Owner::from(file.as_path());
             let mut named = BTreeSet::new();
             for entry in believed.contents.entries {
                 if named.insert(entry.key.clone()) {
-                    self.take_entry(&file, entry, round);
+                    self.take_entry((&file, &owner), entry, round);
                 } else {
                     let what = "the file names the object twice; the first one serves".to_owned();
                     round
@@ -212,7 +213,7 @@ impl FileSource {
         }
     }
 
-    fn take_entry(&mut self, file: &Path, entry: Entry, round: &mut Round) {
+    fn take_entry(&mut self, (file, own): (&Path, &Owner), entry: Entry, round: &mut Round) {
         let Entry {
             key,
             object,
@@ -237,7 +238,7 @@ impl FileSource {
             return;
         }
         if let Some(object) = object
-            && let Err(errors) = self.store.put(object, file, text)
+            && let Err(errors) = self.store.put(key.clone(), object, own, text)
         {
             for error in errors {
                 let mut mistake = entry_mistake(file, &key, place, error.what);

@@ -3,7 +3,7 @@
 //! Turns what files say into changes. Does not decide whether to believe a file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -12,11 +12,27 @@ use crate::object::admit::{self, AdmitError};
 use crate::object::types::{Namespace, ObjectMeta};
 use crate::object::{Age, Change, Kind, Object, ObjectKey, Stored};
 
+/// A file, as all objects that are read from it name it.
+#[derive(Debug)]
+pub(super) struct Owner {
+    path: Arc<Path>,
+    origin: Arc<str>,
+}
+
+impl From<&Path> for Owner {
+    fn from(path: &Path) -> Self {
+        Self {
+            path: path.into(),
+            origin: path.display().to_string().into(),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Slot {
     stored: Arc<Stored>,
     /// None for a Namespace that exists only because objects are in it.
-    owner: Option<PathBuf>,
+    owner: Option<Arc<Path>>,
     text: TextHash,
 }
 
@@ -25,7 +41,7 @@ struct Slot {
 pub(super) struct Store {
     slots: HashMap<ObjectKey, Slot>,
     /// How many objects each namespace holds.
-    namespaces: BTreeMap<String, usize>,
+    namespaces: BTreeMap<Arc<str>, usize>,
     resource_version: u64,
     /// Age of what is first seen in this reading.
     age: Age,
@@ -77,14 +93,15 @@ impl Store {
         slots.collect()
     }
 
-    /// Stores an object as its file has it. Refused if an immutable field would change.
+    /// Stores the object of that key as its file has it. Refused if an immutable field would
+    /// change.
     pub(super) fn put(
         &mut self,
+        key: ObjectKey,
         object: Object,
-        file: &Path,
+        file: &Owner,
         text: TextHash,
     ) -> Result<(), Vec<AdmitError>> {
-        let key = object.key();
         let old = self.slots.get(&key);
         if let Some(old) = old {
             admit::transition(&old.stored.object, &object)?;
@@ -99,19 +116,13 @@ impl Store {
         };
         let stored = match old {
             Some(old) if same => Arc::clone(&old.stored),
-            _ => self.store(
-                &key,
-                age,
-                generation,
-                file.display().to_string().into(),
-                object,
-            ),
+            _ => self.store(&key, age, generation, file.origin.clone(), object),
         };
         self.slots.insert(
             key,
             Slot {
                 stored,
-                owner: Some(file.to_owned()),
+                owner: Some(file.path.clone()),
                 text,
             },
         );
@@ -157,7 +168,7 @@ impl Store {
     /// An API server has a Namespace for every object it holds. Where no file declares one, it
     /// exists with its name for a label, as long as objects are in it.
     fn imply_namespaces(&mut self) {
-        let used: Vec<(String, bool)> = self
+        let used: Vec<(Arc<str>, bool)> = self
             .namespaces
             .iter()
             .map(|(name, objects)| (name.clone(), *objects > 0))
@@ -196,8 +207,8 @@ impl Store {
 fn namespace_key(name: &str) -> ObjectKey {
     ObjectKey {
         kind: Kind::Namespace,
-        namespace: String::new(),
-        name: name.to_owned(),
+        namespace: "".into(),
+        name: name.into(),
     }
 }
 

@@ -96,7 +96,7 @@ fn errors(reading: &Reading) -> Vec<String> {
 
 fn generation(reading: &Reading, name: &str) -> Option<i64> {
     reading.changes.iter().find_map(|change| match change {
-        Change::Apply(stored) if stored.key.name == name => Some(stored.generation),
+        Change::Apply(stored) if *stored.key.name == *name => Some(stored.generation),
         _ => None,
     })
 }
@@ -403,8 +403,8 @@ fn namespaces_are_implied_by_what_is_in_them() {
     bench.write("a.yaml", map);
     let key = ObjectKey {
         kind: Kind::Namespace,
-        namespace: String::new(),
-        name: "shop".to_owned(),
+        namespace: "".into(),
+        name: "shop".into(),
     };
     let reading = bench.read();
     let implied = reading.changes.iter().find_map(|change| match change {

@@ -114,8 +114,8 @@ impl ObjectStatus {
     pub(super) fn new(stored: &Stored) -> Self {
         Self {
             kind: stored.key.kind.as_str(),
-            namespace: stored.key.namespace.clone(),
-            name: stored.key.name.clone(),
+            namespace: stored.key.namespace.to_string(),
+            name: stored.key.name.to_string(),
             origin: stored.origin.to_string(),
             conditions: Vec::new(),
             addresses: Vec::new(),

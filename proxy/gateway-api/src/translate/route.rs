@@ -8,8 +8,8 @@ use crate::attach::{ParentRef, ParentState, Problem, RouteShape};
 use crate::index::{Lookup, Name};
 use crate::object::types::grpcroutes::GrpcRouteRules;
 use crate::object::types::httproutes::HttpRouteRules;
-use crate::object::{GATEWAY_GROUP, Object, ObjectKey, Stored};
-use rauta_routing::{Hostname, RouteEntry, RouteHostname, RuleEntry};
+use crate::object::{GATEWAY_GROUP, Object, Stored};
+use rauta_routing::{Hostname, RouteEntry};
 use rauta_schemas::{Names, RouteKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,42 +25,7 @@ pub(crate) struct RouteState {
     pub(crate) rules: Vec<RuleState>,
     /// What enters each listener's table, in the order of `attached`; empty where the route is
     /// not accepted.
-    pub(crate) seeds: Vec<Arc<Seed>>,
-}
-
-/// A route's entry in the table of a listener, before it is copied there.
-#[derive(Debug)]
-pub(crate) struct Seed {
-    hostnames: Vec<RouteHostname>,
-    created: SystemTime,
-    rules: Vec<Arc<RuleEntry>>,
-}
-
-impl Seed {
-    /// The entry of the route of that name.
-    pub(crate) fn entry(&self, name: &ObjectKey) -> RouteEntry {
-        RouteEntry {
-            hostnames: self.hostnames.clone(),
-            created: self.created,
-            key: format!("{}/{}", name.namespace, name.name),
-            rules: self
-                .rules
-                .iter()
-                .map(|rule| RuleEntry::clone(rule))
-                .collect(),
-        }
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self.hostnames == other.hostnames
-            && self.created == other.created
-            && self.rules.len() == other.rules.len()
-            && self
-                .rules
-                .iter()
-                .zip(&other.rules)
-                .all(|(mine, theirs)| Arc::ptr_eq(mine, theirs))
-    }
+    pub(crate) entries: Vec<Arc<RouteEntry>>,
 }
 
 /// Attachment's view of a route; `None` for other objects.
@@ -79,7 +44,7 @@ pub(crate) fn shape(stored: &Stored) -> Option<RouteShape> {
                     namespace: parent
                         .namespace
                         .clone()
-                        .unwrap_or_else(|| stored.key.namespace.clone()),
+                        .unwrap_or_else(|| stored.key.namespace.to_string()),
                     name: parent.name.clone(),
                     section_name: parent.section_name.clone(),
                     port: parent.port,
@@ -181,7 +146,7 @@ impl<'a> Rules<'a> {
 }
 
 impl RouteState {
-    /// Puts a route together. Seeds that are as in `previous` are shared.
+    /// Puts a route together. Entries that are as in `previous` are shared.
     pub(crate) fn assemble(
         stored: &Arc<Stored>,
         kind: RouteKind,
@@ -194,28 +159,30 @@ impl RouteState {
             kind,
             parents,
             rules,
-            seeds: Vec::new(),
+            entries: Vec::new(),
         };
         if state.unsupported().is_err() {
             return state;
         }
-        let seeds = state.attached().map(|attached| {
-            let seed = Seed {
+        let key = format!("{}/{}", stored.key.namespace, stored.key.name);
+        let entries = state.attached().map(|attached| {
+            let entry = RouteEntry {
                 hostnames: attached.hostnames.clone(),
                 created: created(stored),
+                key: key.clone(),
                 rules: state
                     .rules
                     .iter()
                     .filter_map(|rule| rule.entry.clone())
                     .collect(),
             };
-            let mut before = previous.into_iter().flat_map(|state| &state.seeds);
-            match before.find(|old| old.is_same(&seed)) {
+            let mut before = previous.into_iter().flat_map(|state| &state.entries);
+            match before.find(|old| is_same(old, &entry)) {
                 Some(old) => old.clone(),
-                None => Arc::new(seed),
+                None => Arc::new(entry),
             }
         });
-        state.seeds = seeds.collect();
+        state.entries = entries.collect();
         state
     }
 
@@ -251,6 +218,14 @@ impl RouteState {
     pub(crate) fn resolutions(&self) -> impl Iterator<Item = &super::backend_ref::Resolution> {
         self.rules.iter().flat_map(|rule| &rule.resolutions)
     }
+}
+
+/// Two entries of one route: nothing differs that a table could notice.
+fn is_same(old: &RouteEntry, new: &RouteEntry) -> bool {
+    old.hostnames == new.hostnames
+        && old.created == new.created
+        && old.rules.len() == new.rules.len()
+        && (old.rules.iter().zip(&new.rules)).all(|(old, new)| Arc::ptr_eq(old, new))
 }
 
 /// The age as the routing model orders it: by first sight, where the source counts that.

@@ -26,7 +26,7 @@ pub(crate) struct Candidate {
 /// All candidates of a table, and the lists ("buckets") that its indexes point to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Candidates {
-    pub(crate) routes: Vec<RouteEntry>,
+    pub(crate) routes: Vec<Arc<RouteEntry>>,
     all: Vec<Candidate>,
     rules: Vec<Arc<Rule>>,
     /// The buckets' candidates, one bucket behind the other, each in order of precedence.
@@ -47,7 +47,7 @@ pub(crate) struct Bucket {
 
 impl Candidates {
     /// Numbers the matches of `routes`, which are in order of precedence.
-    pub(crate) fn new(routes: Vec<RouteEntry>) -> Self {
+    pub(crate) fn new(routes: Vec<Arc<RouteEntry>>) -> Self {
         let mut all = Vec::new();
         let mut rules = Vec::new();
         for (route, entry) in (0_u32..).zip(&routes) {

@@ -78,13 +78,10 @@ pub struct RouteTable {
 impl RouteTable {
     /// Compiles the routes of one listener, in any order. Routes with the same own hostname have
     /// the same intersection with the listener's.
-    pub fn new(mut routes: Vec<RouteEntry>) -> Self {
+    pub fn new(routes: impl IntoIterator<Item = impl Into<Arc<RouteEntry>>>) -> Self {
+        let mut routes: Vec<Arc<RouteEntry>> = routes.into_iter().map(Into::into).collect();
         routes.sort_by(|a, b| a.created.cmp(&b.created).then_with(|| a.key.cmp(&b.key)));
-        routes
-            .iter_mut()
-            .flat_map(|route| &mut route.rules)
-            .flat_map(|rule| &mut rule.matches)
-            .for_each(normalise);
+        routes.iter_mut().for_each(normalise);
         let mut candidates = Candidates::new(routes);
         let (hosts, drafts) = draft(&candidates);
         let groups = drafts
@@ -99,7 +96,7 @@ impl RouteTable {
     }
 
     /// The routes the table was made of, the oldest first.
-    pub fn routes(&self) -> &[RouteEntry] {
+    pub fn routes(&self) -> &[Arc<RouteEntry>] {
         &self.candidates.routes
     }
 
@@ -148,27 +145,46 @@ fn draft(candidates: &Candidates) -> (HostIndex, Vec<GroupDraft>) {
     (hosts, drafts)
 }
 
+/// Puts a route's matches into their normal form; a route that has it stays shared.
+fn normalise(route: &mut Arc<RouteEntry>) {
+    let mut matches = route.rules.iter().flat_map(|rule| &rule.matches);
+    if matches.all(is_normal) {
+        return;
+    }
+    for rule in &mut Arc::make_mut(route).rules {
+        Arc::make_mut(rule).matches.iter_mut().for_each(make_normal);
+    }
+}
+
 /// "If multiple entries specify equivalent header names, only the first entry with an equivalent
 /// name MUST be considered for a match" (HTTPHeaderMatch, likewise HTTPQueryParamMatch); "a
 /// trailing `/` is ignored" in prefixes (PathMatchPathPrefix).
-fn normalise(m: &mut Match) {
+fn is_normal(m: &Match) -> bool {
+    let is_bare = !matches!(&m.path, PathMatch::Prefix(prefix) if prefix.ends_with('/'));
+    is_bare
+        && !(1..m.headers.len()).any(|at| is_repeated(&m.headers, at, |header| &header.name))
+        && !(1..m.query.len()).any(|at| is_repeated(&m.query, at, |parameter| &parameter.name))
+}
+
+fn make_normal(m: &mut Match) {
     for at in (1..m.headers.len()).rev() {
-        if m.headers[..at]
-            .iter()
-            .any(|first| first.name == m.headers[at].name)
-        {
+        if is_repeated(&m.headers, at, |header| &header.name) {
             m.headers.remove(at);
         }
     }
     for at in (1..m.query.len()).rev() {
-        if m.query[..at]
-            .iter()
-            .any(|first| first.name == m.query[at].name)
-        {
+        if is_repeated(&m.query, at, |parameter| &parameter.name) {
             m.query.remove(at);
         }
     }
     if let PathMatch::Prefix(prefix) = &mut m.path {
         prefix.truncate(prefix.trim_end_matches('/').len());
     }
+}
+
+/// Does the entry at `at` repeat the name of one before it?
+fn is_repeated<T, N: PartialEq>(list: &[T], at: usize, name: impl Fn(&T) -> &N) -> bool {
+    list[..at]
+        .iter()
+        .any(|first| name(first) == name(&list[at]))
 }

@@ -101,8 +101,8 @@ pub fn admit(mut value: Value) -> Verdict {
     let metadata = metadata::read(&mut root, kind, &mut report);
     let key = metadata.as_ref().map(|metadata| ObjectKey {
         kind,
-        namespace: metadata.namespace.clone().unwrap_or_default(),
-        name: metadata.name.clone().unwrap_or_default(),
+        namespace: metadata.namespace.as_deref().unwrap_or_default().into(),
+        name: metadata.name.as_deref().unwrap_or_default().into(),
     });
     // Status belongs to controllers: writing it through the object has no effect.
     root.remove("status");
