@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
         ..Config::files()
     };
     let (controller, mistakes) = read(arguments.paths.clone(), config);
-    let status = controller.status();
+    let status: Vec<_> = controller.status().collect();
     if arguments.json {
         let mistakes: Vec<_> = mistakes.iter().map(mistake_json).collect();
         let rejected = is_rejected(&status) || has_errors(&mistakes);

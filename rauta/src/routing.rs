@@ -21,13 +21,15 @@ use tokio::time::Instant;
 const READINGS: usize = 4;
 
 /// What routing looks like from outside.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RoutingView(Arc<Mutex<Seen>>);
+#[derive(Clone, Debug)]
+pub(crate) struct RoutingView {
+    controller: Arc<Mutex<Controller>>,
+    seen: Arc<Mutex<Seen>>,
+}
 
 #[derive(Debug, Default)]
 struct Seen {
     snapshot: Arc<Snapshot>,
-    status: Vec<ObjectStatus>,
     figures: Figures,
 }
 
@@ -41,14 +43,21 @@ pub(crate) struct Figures {
 }
 
 impl RoutingView {
+    fn new(controller: Controller) -> Self {
+        Self {
+            controller: Arc::new(Mutex::new(controller)),
+            seen: Arc::default(),
+        }
+    }
+
     /// The snapshot that every worker serves.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.with(|seen| Arc::clone(&seen.snapshot))
     }
 
-    /// What became of each object.
+    /// What became of each object, made for whoever asks.
     pub(crate) fn status(&self) -> Vec<ObjectStatus> {
-        self.with(|seen| seen.status.clone())
+        self.control(|controller| controller.status().collect())
     }
 
     pub(crate) fn figures(&self) -> Figures {
@@ -56,7 +65,15 @@ impl RoutingView {
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The control thread's own; others only look, and only for as long as a page takes to make.
+    fn control<T>(&self, act: impl FnOnce(&mut Controller) -> T) -> T {
+        act(&mut self
+            .controller
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -82,7 +99,6 @@ impl Routing {
         proxy: Arc<Proxy>,
         changes: ChangeMetrics,
     ) -> anyhow::Result<Self> {
-        let view = RoutingView::default();
         let (sender, receiver) = mpsc::channel(READINGS);
         let (mut control, watch) = match &config.input {
             Input::Quick { backend, bind, tls } => {
@@ -96,13 +112,13 @@ impl Routing {
                     tls,
                 };
                 let controller = quick.controller(names).context("the quick way")?;
-                (Control::new(controller, proxy, changes, &view), None)
+                (Control::new(controller, proxy, changes), None)
             }
             Input::Manifests(paths) => {
                 let mut source = FileSource::open(paths.clone());
                 let reading = source.read_all();
                 let controller = Controller::new(controller_config(config), names);
-                let mut control = Control::new(controller, proxy, changes, &view);
+                let mut control = Control::new(controller, proxy, changes);
                 control.take_in(reading);
                 let sender = sender.clone();
                 let watch = source
@@ -114,6 +130,7 @@ impl Routing {
                 (control, Some(watch))
             }
         };
+        let view = control.view.clone();
         let applied = control.publish(None).await;
         if let (Input::Quick { .. }, Some(Applied { ports, .. })) = (&config.input, &applied) {
             for (_, state) in ports {
@@ -164,7 +181,6 @@ async fn follow(mut control: Control, mut messages: mpsc::Receiver<Message>) {
 }
 
 struct Control {
-    controller: Controller,
     proxy: Arc<Proxy>,
     changes: ChangeMetrics,
     view: RoutingView,
@@ -174,17 +190,11 @@ struct Control {
 }
 
 impl Control {
-    fn new(
-        controller: Controller,
-        proxy: Arc<Proxy>,
-        changes: ChangeMetrics,
-        view: &RoutingView,
-    ) -> Self {
+    fn new(controller: Controller, proxy: Arc<Proxy>, changes: ChangeMetrics) -> Self {
         Self {
-            controller,
             proxy,
             changes,
-            view: view.clone(),
+            view: RoutingView::new(controller),
             verdicts: Verdicts::default(),
             refused: Vec::new(),
         }
@@ -201,16 +211,19 @@ impl Control {
             .count();
         self.view
             .with(|seen| seen.figures.mistakes += errors as u64);
-        self.controller.apply(reading.changes);
+        self.view
+            .control(|controller| controller.apply(reading.changes));
     }
 
     /// Compiles and, if anything changed, waits until every worker serves it. `noticed`: when the
     /// change was seen, if it is one and not the start.
     async fn publish(&mut self, noticed: Option<Instant>) -> Option<Applied> {
         // The quick way has compiled already, to find its mistakes.
-        let compiled = self.controller.compile();
         let first = self.view.figures().snapshots == 0;
-        let snapshot = compiled.or_else(|| self.controller.snapshot().filter(|_| first).cloned());
+        let snapshot = self.view.control(|controller| {
+            let compiled = controller.compile();
+            compiled.or_else(|| controller.snapshot().filter(|_| first).cloned())
+        });
         let applied = match &snapshot {
             Some(snapshot) => Some(self.proxy.apply(Arc::clone(snapshot)).await),
             None => None,
@@ -219,19 +232,19 @@ impl Control {
             self.changes.is_live(noticed.elapsed());
         }
         if let Some(applied) = &applied {
-            self.controller
-                .report(applied.ports.iter().map(report).collect());
+            let reports = applied.ports.iter().map(report).collect();
+            self.view.control(|controller| controller.report(reports));
             log_ports(applied, &self.view.snapshot());
         }
         if let (Some(snapshot), Some(applied)) = (&snapshot, &applied) {
             self.refused = refusals(snapshot, applied);
         }
-        let status = self.controller.status();
-        for wrong in self.verdicts.news(&status, &self.refused) {
+        let (verdicts, refused) = (&mut self.verdicts, &self.refused);
+        let judge = |controller: &mut Controller| verdicts.news(controller.status(), refused);
+        for wrong in self.view.control(judge) {
             tracing::warn!("{wrong}");
         }
         self.view.with(|seen| {
-            seen.status = status;
             if let (Some(snapshot), Some(applied)) = (snapshot, &applied) {
                 let is_failed = |state: &PortState| matches!(state, PortState::Failed(_));
                 seen.figures.snapshots += 1;

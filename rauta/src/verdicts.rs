@@ -11,8 +11,12 @@ pub(crate) struct Verdicts(BTreeSet<String>);
 impl Verdicts {
     /// Takes in what became of each object, and what the data plane `refused` of it, and tells what
     /// is wrong now and was not before.
-    pub(crate) fn news(&mut self, status: &[ObjectStatus], refused: &[String]) -> Vec<String> {
-        let complaints = status.iter().flat_map(complaints);
+    pub(crate) fn news(
+        &mut self,
+        status: impl Iterator<Item = ObjectStatus>,
+        refused: &[String],
+    ) -> Vec<String> {
+        let complaints = status.flat_map(|object| complaints(&object));
         let complaints: BTreeSet<String> = complaints.chain(refused.iter().cloned()).collect();
         let news = complaints.difference(&self.0).cloned().collect();
         self.0 = complaints;
@@ -20,9 +24,9 @@ impl Verdicts {
     }
 }
 
-fn complaints(object: &ObjectStatus) -> impl Iterator<Item = String> {
+fn complaints(object: &ObjectStatus) -> Vec<String> {
     let wrong = object.all_conditions().filter(|found| is_wrong(found));
-    wrong.map(|condition| {
+    let told = wrong.map(|condition| {
         let (kind, name) = (object.kind, object.qualified_name());
         let Condition {
             r#type,
@@ -32,7 +36,8 @@ fn complaints(object: &ObjectStatus) -> impl Iterator<Item = String> {
         } = condition;
         let origin = &object.origin;
         format!("{kind} {name}: {type} {reason}: {message} ({origin})")
-    })
+    });
+    told.collect()
 }
 
 fn is_wrong(condition: &Condition) -> bool {
@@ -68,18 +73,16 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_once_and_again_after_it_was_right() {
         let mut verdicts = Verdicts::default();
-        let (wrong, right) = (
-            [gateway(ConditionStatus::False)],
-            [gateway(ConditionStatus::True)],
-        );
+        let wrong = || std::iter::once(gateway(ConditionStatus::False));
+        let right = || std::iter::once(gateway(ConditionStatus::True));
         let told = "Gateway shop/edge: Programmed AddressNotUsable: 192.0.2.1 is not a loopback \
                     address (edge.yaml)";
-        assert_eq!(verdicts.news(&wrong, &[]), [told]);
-        assert!(verdicts.news(&wrong, &[]).is_empty());
-        assert!(verdicts.news(&right, &[]).is_empty());
-        assert_eq!(verdicts.news(&wrong, &[]), [told]);
+        assert_eq!(verdicts.news(wrong(), &[]), [told]);
+        assert!(verdicts.news(wrong(), &[]).is_empty());
+        assert!(verdicts.news(right(), &[]).is_empty());
+        assert_eq!(verdicts.news(wrong(), &[]), [told]);
         let refused = ["Gateway shop/edge listener https: its certificate".to_owned()];
-        assert_eq!(verdicts.news(&wrong, &refused), refused);
-        assert!(verdicts.news(&wrong, &refused).is_empty());
+        assert_eq!(verdicts.news(wrong(), &refused), refused);
+        assert!(verdicts.news(wrong(), &refused).is_empty());
     }
 }

@@ -93,7 +93,7 @@ impl Followed {
         times.compile.push(start.elapsed());
         assert!(snapshot.is_some());
         let start = Instant::now();
-        drop(black_box(self.controller.status()));
+        drop(black_box(self.controller.status().collect::<Vec<_>>()));
         times.status.push(start.elapsed());
     }
 }

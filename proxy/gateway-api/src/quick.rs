@@ -74,7 +74,7 @@ impl Quick {
         let mut controller = Controller::new(config, names);
         controller.apply(self.changes());
         controller.compile();
-        let status = controller.status();
+        let status: Vec<_> = controller.status().collect();
         let rejection = status
             .iter()
             .flat_map(|object| object.all_conditions())

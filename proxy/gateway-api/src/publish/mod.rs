@@ -124,10 +124,10 @@ impl Controller {
     }
 
     /// What became of every GatewayClass, Gateway, route and BackendTLSPolicy of ours, as of the
-    /// last compilation, by kind, namespace and name.
-    #[must_use]
-    pub fn status(&self) -> Vec<ObjectStatus> {
-        crate::status::collect(&crate::status::Known {
+    /// last compilation, by kind, namespace and name. Each is made when it is asked for: that of
+    /// thousands of routes takes as much room as the routes.
+    pub fn status(&self) -> impl Iterator<Item = ObjectStatus> {
+        crate::status::each(crate::status::Known {
             config: &self.config,
             index: &self.index,
             gateways: &self.gateways,

@@ -25,7 +25,7 @@ use crate::publish::{Config, Gateways, Routes};
 use crate::translate::Policies;
 
 /// What status is computed from.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Known<'a> {
     pub(crate) config: &'a Config,
     pub(crate) index: &'a Index,
@@ -35,18 +35,17 @@ pub(crate) struct Known<'a> {
     pub(crate) serving: &'a Serving,
 }
 
-/// The status of every object of ours that has one, by kind, namespace and name.
-pub(crate) fn collect(known: &Known<'_>) -> Vec<ObjectStatus> {
-    let one = |kind, status: fn(&Known<'_>, &Stored) -> Option<ObjectStatus>| {
-        known
-            .index
-            .of_kind(kind)
-            .filter_map(move |stored| status(known, stored))
+/// The status of every object of ours that has one, by kind, namespace and name; each is made when
+/// it is asked for.
+pub(crate) fn each(known: Known<'_>) -> impl Iterator<Item = ObjectStatus> {
+    let of_kind = move |kind, status: fn(&Known<'_>, &Stored) -> Option<ObjectStatus>| {
+        let objects = known.index.of_kind(kind);
+        objects.filter_map(move |stored| status(&known, stored))
     };
-    let mut all: Vec<ObjectStatus> = policy::collect(known);
-    all.extend(one(Kind::Gateway, gateway::status));
-    all.extend(one(Kind::GatewayClass, class::status));
-    all.extend(one(Kind::GrpcRoute, route::status));
-    all.extend(one(Kind::HttpRoute, route::status));
-    all
+    policy::collect(&known)
+        .into_iter()
+        .chain(of_kind(Kind::Gateway, gateway::status))
+        .chain(of_kind(Kind::GatewayClass, class::status))
+        .chain(of_kind(Kind::GrpcRoute, route::status))
+        .chain(of_kind(Kind::HttpRoute, route::status))
 }

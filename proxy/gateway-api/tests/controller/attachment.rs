@@ -15,7 +15,7 @@ fn a_route_attaches_to_the_gateway_it_names() {
         1
     );
     assert!(fixture.rule("any.example.com", "/").is_some());
-    let all = fixture.controller.status();
+    let all: Vec<_> = fixture.controller.status().collect();
     assert!(all.iter().all(|status| !status.is_rejected()), "{all:#?}");
 }
 

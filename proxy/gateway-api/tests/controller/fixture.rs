@@ -163,7 +163,7 @@ impl Fixture {
 
     /// The status of `Kind namespace/name`, or `Kind name`.
     pub(crate) fn status(&self, object: &str) -> ObjectStatus {
-        let all = self.controller.status();
+        let all: Vec<_> = self.controller.status().collect();
         let label = |status: &ObjectStatus| match status.namespace.as_str() {
             "" => format!("{} {}", status.kind, status.name),
             namespace => format!("{} {namespace}/{}", status.kind, status.name),

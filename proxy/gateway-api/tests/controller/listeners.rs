@@ -342,7 +342,7 @@ fn other_classes_are_left_alone_where_one_is_named() {
     let route = http_route("web", "{parentRefs: [{name: a}, {name: b}]}");
     let fixture = Fixture::with(config, &[ours, theirs, route].concat());
     assert_eq!(fixture.addresses(), ["127.0.10.1:80"]);
-    let status = fixture.controller.status();
+    let status: Vec<_> = fixture.controller.status().collect();
     let names: Vec<&str> = status.iter().map(|status| status.name.as_str()).collect();
     assert_eq!(names, ["a", "web"], "nothing is said of Gateway b");
     assert_eq!(fixture.status("HTTPRoute default/web").parents.len(), 1);

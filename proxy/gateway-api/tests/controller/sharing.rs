@@ -223,7 +223,7 @@ fn meaning(controller: &Controller) -> String {
         .collect();
     backends.sort();
     backends.into_iter().for_each(&mut line);
-    text + &format!("{:#?}", controller.status())
+    text + &format!("{:#?}", controller.status().collect::<Vec<_>>())
 }
 
 /// Objects that refer to each other, each in several versions.
