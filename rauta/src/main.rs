@@ -23,6 +23,7 @@ mod view; // what runs, as data
 
 use clap::Parser;
 use cli::{Cli, Command};
+use std::fmt;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -34,6 +35,18 @@ pub(crate) const EXIT_NO: u8 = 1;
 pub(crate) const EXIT_USAGE: u8 = 64;
 /// RAUTA itself failed.
 pub(crate) const EXIT_FAILED: u8 = 70;
+
+/// What was asked for cannot be: the asker's mistake, not RAUTA's.
+#[derive(Debug)]
+pub(crate) struct Misuse(pub(crate) String);
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Misuse {}
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -63,7 +76,8 @@ fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             log::error_line(&format!("{error:#}"));
-            ExitCode::from(EXIT_FAILED)
+            let is_misuse = error.is::<Misuse>();
+            ExitCode::from(if is_misuse { EXIT_USAGE } else { EXIT_FAILED })
         }
     }
 }

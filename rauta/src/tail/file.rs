@@ -3,7 +3,7 @@
 use super::Show;
 use super::lines::Lines;
 use crate::cli::TailArgs;
-use crate::log;
+use crate::{Misuse, log};
 use anyhow::Context;
 use std::collections::VecDeque;
 use std::fs::{File, Metadata};
@@ -64,7 +64,8 @@ struct Followed {
 
 impl Followed {
     fn open(path: &Path) -> anyhow::Result<Self> {
-        let file = File::open(path).with_context(|| format!("--file: {}", path.display()))?;
+        let file = File::open(path)
+            .map_err(|error| Misuse(format!("--file: {}: {error}", path.display())))?;
         Ok(Self {
             file,
             path: path.to_owned(),

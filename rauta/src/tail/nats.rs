@@ -3,9 +3,8 @@
 
 use super::Show;
 use crate::cli::TailArgs;
-use crate::log;
-use anyhow::Context;
-use rauta_sinks::nats::Listener;
+use crate::{Misuse, log};
+use rauta_sinks::nats::{ListenError, Listener};
 
 /// Shows the last anomalies that a stream keeps, then, unless it is read once, each new one.
 pub(super) async fn follow(url: &str, arguments: &TailArgs, mut show: Show) -> anyhow::Result<()> {
@@ -13,7 +12,10 @@ pub(super) async fn follow(url: &str, arguments: &TailArgs, mut show: Show) -> a
     let tell = |text: &str| log::error_line(&format!("--nats: {text}"));
     let (subject, last) = (&arguments.subject, arguments.last);
     let listener = Listener::connect(url, credentials, subject, last, tell).await;
-    let mut listener = listener.context("--nats")?;
+    let mut listener = listener.map_err(|error| match &error {
+        ListenError::Subscribe { .. } => Misuse(format!("--nats: {error}")).into(),
+        ListenError::Connect { .. } => anyhow::Error::from(error).context("--nats"),
+    })?;
     while let Some(document) = listener.next_kept() {
         show.document(&String::from_utf8_lossy(&document))?;
     }

@@ -49,6 +49,8 @@ pub(super) trait Sends {
     async fn send(&mut self, body: &Bytes, gzip: bool) -> Answer;
     /// The connection was of no use: begin anew.
     fn renew(&mut self);
+    /// Where requests go, for the log.
+    fn url(&self) -> String;
 }
 
 /// The way to a collector, made anew when it is of no use: certificates may have changed.
@@ -88,6 +90,10 @@ impl Sends for Way {
             Ok(transport) => self.transport = transport,
             Err(error) => tracing::warn!(%error, "OTLP certificates cannot be read anew"),
         }
+    }
+
+    fn url(&self) -> String {
+        self.target.url.to_string()
     }
 }
 
@@ -267,8 +273,11 @@ impl<S: Sends> Delivery<S> {
         if !std::mem::replace(&mut self.is_troubled, true) {
             tracing::warn!(
                 signal = self.signal.label(),
+                to = self.way.url(),
                 reason = failed.failure.label(),
                 why = failed.why,
+                then = failed.consequence(),
+                fix = failed.advice(),
                 "OTLP export fails"
             );
         }
@@ -306,6 +315,10 @@ mod tests {
 
         fn renew(&mut self) {
             self.renewed += 1;
+        }
+
+        fn url(&self) -> String {
+            String::new()
         }
     }
 

@@ -124,6 +124,8 @@ async fn anomalies_are_heard_over_nats_live_and_out_of_the_stream() {
     let told = rauta(&[&["tail", "--nats", &url, "--once"][..], &other].concat()).await;
     assert_eq!((told.status.code(), told.stdout.len()), (Some(0), 0));
 
+    let none = rauta(&["tail", "--nats", &url, "--subject", "no subject"]).await;
+    assert_eq!(none.status.code(), Some(64));
     let wrong = format!("nats://a:other@{}", nats.address());
     let told = rauta(&["tail", "--nats", &wrong]).await;
     assert_eq!(told.status.code(), Some(70));
@@ -145,6 +147,10 @@ async fn a_wrong_source_is_one_clear_line() {
 
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("other.jsonl");
+    let missing = rauta(&["tail", "--file", file.to_str().expect("UTF-8")]).await;
+    assert_eq!(missing.status.code(), Some(64), "the asker's mistake");
+    let line = String::from_utf8_lossy(&missing.stderr);
+    assert!(line.contains("--file: "), "{line}");
     std::fs::write(&file, "{}\n{\"\u{1b}[2J\"}\n").expect("written");
     let told = rauta(&["tail", "--once", "--file", file.to_str().expect("UTF-8")]).await;
     assert_eq!(told.status.code(), Some(0));

@@ -352,3 +352,26 @@ async fn prometheus_scrapes_what_promtool_finds_no_fault_with() {
         .body;
     assert_eq!(check_metrics(&page).expect("promtool runs"), "");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_refuses_is_told_with_what_to_do() {
+    let origin = Origin::saying("ok").await;
+    let manifests = manifests(&origin).await;
+    let refusing = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
+    let collector = Origin::answering(refusing).await;
+    let url = format!("http://{}", collector.address());
+    let mut rauta = exporting(
+        &manifests,
+        &url,
+        &[("RAUTA_OTLP_METRICS_INTERVAL", "100ms")],
+    );
+    let told = rauta.wait_for("OTLP export fails").expect("a line");
+    let has = |name: &str, part: &str| {
+        let value = told[name].as_str().unwrap_or_default();
+        assert!(value.contains(part), "{part} in {name} of {told}");
+    };
+    has("to", &collector.address().to_string());
+    has("reason", "unauthorized");
+    has("then", "dropped");
+    has("fix", "otlp.headers");
+}

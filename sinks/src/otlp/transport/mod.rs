@@ -37,6 +37,32 @@ pub(super) struct Failed {
     pub(super) why: String,
 }
 
+impl Failed {
+    /// What becomes of the request, for the log.
+    pub(super) fn consequence(&self) -> &'static str {
+        match self.next {
+            Next::Retry(_) | Next::Reconnect => "it is sent again",
+            Next::Split => "it is sent again in halves",
+            Next::Decompress | Next::Drop => "it is dropped, and counted",
+        }
+    }
+
+    /// What whoever runs RAUTA can do about it, for the log.
+    pub(super) fn advice(&self) -> &'static str {
+        match self.failure {
+            Failure::Unreachable => "correct otlp.endpoint, or start the collector",
+            Failure::Timeout => "give the collector more room, or raise otlp.timeout",
+            Failure::Untrusted => "name the certificates to trust in otlp.certificate",
+            Failure::Unauthorized => "correct otlp.headers or otlp.client_certificate",
+            Failure::NotFound => "correct the path or the port of otlp.endpoint",
+            Failure::Full | Failure::Throttled | Failure::Unavailable => {
+                "look at the collector's own log"
+            }
+            Failure::Rejected => "look at the collector's own log, and at otlp.protocol",
+        }
+    }
+}
+
 /// What to do after a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
