@@ -52,7 +52,8 @@ pub(crate) struct AttachedListener {
 /// A route on one parent, judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ParentState {
-    pub(crate) parent: ParentRef,
+    /// Place of its parentRef in the route's list.
+    pub(crate) place: usize,
     pub(crate) attached: Result<Vec<AttachedListener>, Problem>,
 }
 
@@ -65,7 +66,7 @@ pub(crate) fn attach(
     is_foreign: &dyn Fn(&Name) -> bool,
 ) -> Vec<ParentState> {
     let mut states = Vec::new();
-    for parent in &route.parents {
+    for (place, parent) in route.parents.iter().enumerate() {
         if parent.group != GATEWAY_GROUP || parent.kind != Kind::Gateway.as_str() {
             continue;
         }
@@ -79,10 +80,7 @@ pub(crate) fn attach(
                 format!("Gateway {name} does not exist: create it or correct the parentRef"),
             )),
         };
-        states.push(ParentState {
-            parent: parent.clone(),
-            attached,
-        });
+        states.push(ParentState { place, attached });
     }
     // Thousands of routes have one each: room for three more would be most of what they take.
     states.shrink_to_fit();

@@ -92,6 +92,15 @@ impl<'a> Lookup<'a> {
         labels
     }
 
+    /// The name of an object, sharing its text with the object where there is one. No read: what a
+    /// name says does not depend on it.
+    pub(crate) fn name(&self, kind: Kind, namespace: &str, name: &str) -> Name {
+        match self.index.find(kind, namespace, name) {
+            Some(stored) => Name::from(&stored.key),
+            None => Name::new(namespace, name),
+        }
+    }
+
     fn find(&self, kind: Kind, name: &Name) -> Option<&'a Arc<Stored>> {
         self.index.find(kind, &name.namespace, &name.name)
     }

@@ -3,7 +3,7 @@
 use super::object::Conditions;
 use super::{Condition, Known, ObjectStatus, ParentStatus, kind, reason};
 use crate::object::Stored;
-use crate::translate::RouteState;
+use crate::translate::{RouteState, parents};
 
 pub(super) fn status(known: &Known<'_>, stored: &Stored) -> Option<ObjectStatus> {
     let state = known.routes.states.get(&stored.key)?;
@@ -11,7 +11,11 @@ pub(super) fn status(known: &Known<'_>, stored: &Stored) -> Option<ObjectStatus>
     let resolved = resolved(state, make);
     let partial = partially_invalid(state, make);
     let mut status = ObjectStatus::new(stored);
+    let refs = parents(&state.stored);
     for parent in &state.parents {
+        let Some(parent_ref) = refs.get(parent.place) else {
+            continue;
+        };
         let accepted = match (&parent.attached, state.unsupported()) {
             (Err(problem), _) => make.fails(kind::ACCEPTED, problem),
             (Ok(_), Err(problem)) => make.fails(kind::ACCEPTED, problem),
@@ -24,7 +28,7 @@ pub(super) fn status(known: &Known<'_>, stored: &Stored) -> Option<ObjectStatus>
         let mut conditions = vec![accepted, resolved.clone()];
         conditions.extend(partial.clone());
         status.parents.push(ParentStatus {
-            parent_ref: parent.parent.clone(),
+            parent_ref: parent_ref.clone(),
             controller_name: known.config.controller_name.clone(),
             conditions,
         });

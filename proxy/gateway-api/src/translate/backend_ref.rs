@@ -104,7 +104,7 @@ fn resolve(
     referrer: Referrer<'_>,
 ) -> Resolution {
     let namespace = target.namespace.unwrap_or(referrer.namespace);
-    let name = Name::new(namespace, target.name);
+    let name = lookup.name(Kind::Service, namespace, target.name);
     match find(target, &name, lookup, referrer) {
         Err((why, reason, message)) => Resolution {
             backend: Err(why),

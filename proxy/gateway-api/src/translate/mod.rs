@@ -27,4 +27,4 @@ mod spec; // the same view of HTTPRoute's and GRPCRoute's parts
 pub(crate) use backend::{BackendPlan, EndpointPolicy, plan as plan_backend};
 pub(crate) use backend_ref::BackendKey;
 pub(crate) use backend_tls::{Policies, PolicyState, winner};
-pub(crate) use route::{RouteState, Rules, shape};
+pub(crate) use route::{RouteState, Rules, parents, shape};

@@ -28,8 +28,8 @@ pub(crate) struct RouteState {
     pub(crate) entries: Vec<Arc<RouteEntry>>,
 }
 
-/// Attachment's view of a route; `None` for other objects.
-pub(crate) fn shape(stored: &Stored) -> Option<RouteShape> {
+/// The parentRefs of a route, in order; none for other objects.
+pub(crate) fn parents(stored: &Stored) -> Vec<ParentRef> {
     macro_rules! parents {
         ($refs:expr) => {
             $refs
@@ -52,23 +52,24 @@ pub(crate) fn shape(stored: &Stored) -> Option<RouteShape> {
                 .collect()
         };
     }
-    let (kind, parents, hostnames) = match &stored.object {
-        Object::HttpRoute(route) => (
-            RouteKind::Http,
-            parents!(route.spec.parent_refs),
-            &route.spec.hostnames,
-        ),
-        Object::GrpcRoute(route) => (
-            RouteKind::Grpc,
-            parents!(route.spec.parent_refs),
-            &route.spec.hostnames,
-        ),
+    match &stored.object {
+        Object::HttpRoute(route) => parents!(route.spec.parent_refs),
+        Object::GrpcRoute(route) => parents!(route.spec.parent_refs),
+        _ => Vec::new(),
+    }
+}
+
+/// Attachment's view of a route; `None` for other objects.
+pub(crate) fn shape(stored: &Stored) -> Option<RouteShape> {
+    let (kind, hostnames) = match &stored.object {
+        Object::HttpRoute(route) => (RouteKind::Http, &route.spec.hostnames),
+        Object::GrpcRoute(route) => (RouteKind::Grpc, &route.spec.hostnames),
         _ => return None,
     };
     Some(RouteShape {
         kind,
         name: Name::from(&stored.key),
-        parents,
+        parents: parents(stored),
         hostnames: hostnames
             .iter()
             .flatten()
