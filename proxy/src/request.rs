@@ -57,6 +57,8 @@ pub(crate) async fn handle(
         worker,
         exchange: &exchange,
     };
+    // Pinned where they are made, here and below: awaited by value, such states would be copied at
+    // each level.
     let begun = match &mut head {
         Ok(request) => pin!(begin(&parties, client, downstream, request, place)).await,
         Err(fault) => Err((*fault).into()),

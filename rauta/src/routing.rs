@@ -3,6 +3,7 @@
 use crate::config::{Config, Input};
 use crate::verdicts::Verdicts;
 use anyhow::Context;
+use rauta_gateway_api::object::Change;
 use rauta_gateway_api::quick::{Quick, Tls};
 use rauta_gateway_api::source::{FileSource, Mistake, Reading, Severity, WatchHandle};
 use rauta_gateway_api::status::{ObjectStatus, PortReport};
@@ -55,7 +56,8 @@ impl RoutingView {
         self.with(|seen| Arc::clone(&seen.snapshot))
     }
 
-    /// What became of each object, made for whoever asks.
+    /// What became of each object as of the last compilation, made for whoever asks. It may be one
+    /// change ahead of the snapshot, while the workers take that over.
     pub(crate) fn status(&self) -> Vec<ObjectStatus> {
         self.control(|controller| controller.status().collect())
     }
@@ -68,7 +70,8 @@ impl RoutingView {
         look(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The control thread's own; others only look, and only for as long as a page takes to make.
+    /// The control thread's own. Others only look: they wait while it compiles, and it waits for
+    /// as long as a page takes to make.
     fn control<T>(&self, act: impl FnOnce(&mut Controller) -> T) -> T {
         act(&mut self
             .controller
@@ -185,6 +188,8 @@ struct Control {
     changes: ChangeMetrics,
     view: RoutingView,
     verdicts: Verdicts,
+    /// Changes that are not compiled yet.
+    pending: Vec<Change>,
     /// What the data plane does not serve of the last snapshot.
     refused: Vec<String>,
 }
@@ -196,6 +201,7 @@ impl Control {
             changes,
             view: RoutingView::new(controller),
             verdicts: Verdicts::default(),
+            pending: Vec::new(),
             refused: Vec::new(),
         }
     }
@@ -211,8 +217,7 @@ impl Control {
             .count();
         self.view
             .with(|seen| seen.figures.mistakes += errors as u64);
-        self.view
-            .control(|controller| controller.apply(reading.changes));
+        self.pending.extend(reading.changes);
     }
 
     /// Compiles and, if anything changed, waits until every worker serves it. `noticed`: when the
@@ -220,7 +225,10 @@ impl Control {
     async fn publish(&mut self, noticed: Option<Instant>) -> Option<Applied> {
         // The quick way has compiled already, to find its mistakes.
         let first = self.view.figures().snapshots == 0;
+        let pending = std::mem::take(&mut self.pending);
+        // In one section, so that nobody sees objects that were not judged yet.
         let snapshot = self.view.control(|controller| {
+            controller.apply(pending);
             let compiled = controller.compile();
             compiled.or_else(|| controller.snapshot().filter(|_| first).cloned())
         });

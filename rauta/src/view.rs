@@ -104,7 +104,8 @@ fn nats(nats: &NatsConfig) -> Value {
     })
 }
 
-/// Ports, listeners and routes as every worker serves them, with each object's conditions.
+/// Ports, listeners and routes as every worker serves them, and each object's conditions, which may
+/// be one change ahead of them.
 pub(crate) fn routes(view: RoutingView) -> View {
     Box::new(move || {
         let snapshot = view.snapshot();

@@ -7,7 +7,7 @@ use crate::{Misuse, log};
 use anyhow::Context;
 use std::collections::VecDeque;
 use std::fs::{File, Metadata};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(super) async fn follow(
     arguments: &TailArgs,
     mut show: Show,
 ) -> anyhow::Result<()> {
-    let mut followed = Followed::open(path)?;
+    let mut followed = Followed::open(path).map_err(|error| cannot_open(path, error))?;
     let mut last = VecDeque::new();
     followed.read(|line| {
         if last.len() == arguments.last {
@@ -48,8 +48,20 @@ pub(super) async fn follow(
         followed.read(|line| show.document(&line))?;
         if is_replaced {
             log::error_line(&format!("{}: follows the new file", path.display()));
-            followed = Followed::open(path)?;
+            followed =
+                Followed::open(path).with_context(|| format!("--file: {}", path.display()))?;
         }
+    }
+}
+
+/// A file that is not there, or not to be read, is the asker's mistake.
+fn cannot_open(path: &Path, error: io::Error) -> anyhow::Error {
+    let name = format!("--file: {}", path.display());
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied => {
+            Misuse(format!("{name}: {error}")).into()
+        }
+        _ => anyhow::Error::from(error).context(name),
     }
 }
 
@@ -63,9 +75,8 @@ struct Followed {
 }
 
 impl Followed {
-    fn open(path: &Path) -> anyhow::Result<Self> {
-        let file = File::open(path)
-            .map_err(|error| Misuse(format!("--file: {}: {error}", path.display())))?;
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
         Ok(Self {
             file,
             path: path.to_owned(),

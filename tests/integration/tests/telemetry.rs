@@ -365,7 +365,8 @@ async fn a_collector_that_refuses_is_told_with_what_to_do() {
         &url,
         &[("RAUTA_OTLP_METRICS_INTERVAL", "100ms")],
     );
-    let told = rauta.wait_for("OTLP export fails").expect("a line");
+    let line = rauta.wait_for_text("OTLP export fails").expect("a line");
+    let told: serde_json::Value = serde_json::from_str(&line).expect("JSON");
     let has = |name: &str, part: &str| {
         let value = told[name].as_str().unwrap_or_default();
         assert!(value.contains(part), "{part} in {name} of {told}");

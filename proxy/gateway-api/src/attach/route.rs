@@ -50,7 +50,7 @@ pub(crate) struct AttachedListener {
 }
 
 /// A route on one parent, judged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct ParentState {
     /// Place of its parentRef in the route's list.
     pub(crate) place: usize,

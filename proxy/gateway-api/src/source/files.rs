@@ -198,11 +198,11 @@ impl FileSource {
         }
         for (file, believed) in read {
             round.mistakes.extend(believed.contents.mistakes);
-            let owner = Owner::from(file.as_path());
+            let reader = Owner::from(file.as_path());
             let mut named = BTreeSet::new();
             for entry in believed.contents.entries {
                 if named.insert(entry.key.clone()) {
-                    self.take_entry((&file, &owner), entry, round);
+                    self.take_entry(&reader, entry, round);
                 } else {
                     let what = "the file names the object twice; the first one serves".to_owned();
                     round
@@ -213,7 +213,8 @@ impl FileSource {
         }
     }
 
-    fn take_entry(&mut self, (file, own): (&Path, &Owner), entry: Entry, round: &mut Round) {
+    fn take_entry(&mut self, reader: &Owner, entry: Entry, round: &mut Round) {
+        let file = reader.path();
         let Entry {
             key,
             object,
@@ -238,7 +239,7 @@ impl FileSource {
             return;
         }
         if let Some(object) = object
-            && let Err(errors) = self.store.put(key.clone(), object, own, text)
+            && let Err(errors) = self.store.put(key.clone(), object, reader, text)
         {
             for error in errors {
                 let mut mistake = entry_mistake(file, &key, place, error.what);

@@ -19,6 +19,12 @@ pub(super) struct Owner {
     origin: Arc<str>,
 }
 
+impl Owner {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 impl From<&Path> for Owner {
     fn from(path: &Path) -> Self {
         Self {
@@ -114,6 +120,8 @@ impl Store {
             }
             None => (self.age, 1),
         };
+        // The text that others share already.
+        let key = old.map_or(key, |old| old.stored.key.clone());
         let stored = match old {
             Some(old) if same => Arc::clone(&old.stored),
             _ => self.store(&key, age, generation, file.origin.clone(), object),

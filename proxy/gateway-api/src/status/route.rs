@@ -11,9 +11,10 @@ pub(super) fn status(known: &Known<'_>, stored: &Stored) -> Option<ObjectStatus>
     let resolved = resolved(state, make);
     let partial = partially_invalid(state, make);
     let mut status = ObjectStatus::new(stored);
-    let refs = parents(&state.stored);
+    let mut refs = parents(&state.stored).into_iter().enumerate();
     for parent in &state.parents {
-        let Some(parent_ref) = refs.get(parent.place) else {
+        // Both are in the order of the parentRefs.
+        let Some((_, parent_ref)) = refs.find(|(place, _)| *place == parent.place) else {
             continue;
         };
         let accepted = match (&parent.attached, state.unsupported()) {
@@ -28,7 +29,7 @@ pub(super) fn status(known: &Known<'_>, stored: &Stored) -> Option<ObjectStatus>
         let mut conditions = vec![accepted, resolved.clone()];
         conditions.extend(partial.clone());
         status.parents.push(ParentStatus {
-            parent_ref: parent_ref.clone(),
+            parent_ref,
             controller_name: known.config.controller_name.clone(),
             conditions,
         });

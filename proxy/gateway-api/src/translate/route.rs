@@ -147,7 +147,7 @@ impl<'a> Rules<'a> {
 }
 
 impl RouteState {
-    /// Puts a route together. Entries that are as in `previous` are shared.
+    /// Puts a route together. Entries that are equal, or as in `previous`, are shared.
     pub(crate) fn assemble(
         stored: &Arc<Stored>,
         kind: RouteKind,
@@ -166,7 +166,8 @@ impl RouteState {
             return state;
         }
         let key = format!("{}/{}", stored.key.namespace, stored.key.name);
-        let entries = state.attached().map(|attached| {
+        let mut entries: Vec<Arc<RouteEntry>> = Vec::new();
+        for attached in state.attached() {
             let entry = RouteEntry {
                 hostnames: attached.hostnames.clone(),
                 created: created(stored),
@@ -177,13 +178,13 @@ impl RouteState {
                     .filter_map(|rule| rule.entry.clone())
                     .collect(),
             };
-            let mut before = previous.into_iter().flat_map(|state| &state.entries);
-            match before.find(|old| is_same(old, &entry)) {
-                Some(old) => old.clone(),
-                None => Arc::new(entry),
-            }
-        });
-        state.entries = entries.collect();
+            let before = previous.into_iter().flat_map(|state| &state.entries);
+            let known = before.chain(&entries).find(|old| is_same(old, &entry));
+            let entry = known.cloned().unwrap_or_else(|| Arc::new(entry));
+            entries.push(entry);
+        }
+        entries.shrink_to_fit();
+        state.entries = entries;
         state
     }
 

@@ -7,9 +7,9 @@
 use rauta_schemas::{Event, HttpDetail};
 use rtrb::{Consumer, Producer, RingBuffer};
 
-/// How many details wait on the way back; those beyond are freed. With texts of 4 KiB each, half
-/// a mebibyte a lane.
-const SPARE_MAX: usize = 128;
+/// How many details wait on the way back, enough for 64,000 exchanges a second; those beyond are
+/// freed. With texts of 4 KiB each, a mebibyte a lane.
+const SPARE_MAX: usize = 256;
 
 /// The ends of a lane's way back: the pipeline's and the publisher's.
 pub(super) fn channel() -> (Returns, Spares) {

@@ -41,8 +41,8 @@ impl Failed {
     /// What becomes of the request, for the log.
     pub(super) fn consequence(&self) -> &'static str {
         match self.next {
-            Next::Retry(_) | Next::Reconnect => "it is sent again",
-            Next::Split => "it is sent again in halves",
+            Next::Retry(_) | Next::Reconnect => "it is sent again, while patience lasts",
+            Next::Split => "it is sent again in halves, or dropped if it is one item",
             Next::Decompress | Next::Drop => "it is dropped, and counted",
         }
     }
