@@ -46,6 +46,10 @@ test: ## Run all tests; installs what they need where it may
 	@tests/tools.sh test
 	$(CARGO) test --workspace --locked --no-fail-fast $(ARGS)
 
+.PHONY: dist
+dist: tools ## Build rauta for production, as make bench measures it: target/dist/rauta
+	$(CARGO) build --profile dist --locked --package rauta
+
 .PHONY: bench
 bench: ## CPU per request beside HAProxy, nginx and Envoy; what bus, lookups and sinks cost
 	@tests/tools.sh bench
@@ -53,9 +57,10 @@ bench: ## CPU per request beside HAProxy, nginx and Envoy; what bus, lookups and
 	$(CARGO) bench --locked --package rauta-routing --bench lookup
 	$(CARGO) bench --locked --package rauta-sinks --bench otlp
 	$(CARGO) run --release --locked --package rauta-integration --example nats_bench
-	$(CARGO) build --release --locked --package rauta --package rauta-bench
-	$(BUILD)/release/rauta-bench run --rauta $(BUILD)/release/rauta $(ARGS)
-	$(BUILD)/release/rauta-bench sinks --rauta $(BUILD)/release/rauta
+	$(CARGO) build --release --locked --package rauta-bench
+	@$(MAKE) dist
+	$(BUILD)/release/rauta-bench run --rauta $(BUILD)/dist/rauta $(ARGS)
+	$(BUILD)/release/rauta-bench sinks --rauta $(BUILD)/dist/rauta
 
 .PHONY: soak
 soak: ## The long proofs at full size (minutes)
