@@ -131,6 +131,29 @@ fn a_route_change_rebuilds_its_listener_only_and_keeps_its_other_rules() {
 }
 
 #[test]
+fn a_route_on_two_listeners_is_kept_once_also_when_it_is_judged_again() {
+    let one = "[{name: http, port: 80, protocol: HTTP}]";
+    let two = "[{name: a, port: 80, protocol: HTTP}, {name: b, port: 81, protocol: HTTP}]";
+    let gateway = gateway("a").replace(one, two);
+    let mut fixture = Fixture::new(&[gateway, service("web", "127.0.0.1")].concat());
+    let route = route("web", "a", "web", "1s");
+    fixture.put("routes", &route);
+    let ports = &fixture.snapshot().ports;
+    let entries: Vec<_> = ports
+        .iter()
+        .map(|port| port.listeners()[0].routes.routes()[0].clone())
+        .collect();
+    assert_eq!(entries.len(), 2);
+    assert!(Arc::ptr_eq(&entries[0], &entries[1]));
+    let labelled = route.replace(
+        "metadata: {name: web",
+        "metadata: {labels: {a: b}, name: web",
+    );
+    assert_ne!(labelled, route);
+    assert!(fixture.put("routes", &labelled).is_none());
+}
+
+#[test]
 fn one_of_many_routes_changes_alone() {
     let count = 300;
     let mut routes = String::new();
