@@ -53,20 +53,12 @@ impl Index {
 
     /// The object of that kind and name.
     pub(crate) fn find(&self, kind: Kind, namespace: &str, name: &str) -> Option<&Arc<Stored>> {
-        self.objects.get(&ObjectKey {
-            kind,
-            namespace: namespace.into(),
-            name: name.into(),
-        })
+        self.objects.get(&ObjectKey::new(kind, namespace, name))
     }
 
     /// All objects of a kind, by namespace and name.
     pub(crate) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Arc<Stored>> {
-        let first = ObjectKey {
-            kind,
-            namespace: "".into(),
-            name: "".into(),
-        };
+        let first = ObjectKey::new(kind, "", "");
         self.objects
             .range(first..)
             .take_while(move |(key, _)| key.kind == kind)

@@ -78,12 +78,7 @@ impl Object {
     /// Kind, namespace and name.
     #[must_use]
     pub fn key(&self) -> ObjectKey {
-        let metadata = self.metadata();
-        ObjectKey {
-            kind: self.kind(),
-            namespace: metadata.namespace.as_deref().unwrap_or_default().into(),
-            name: metadata.name.as_deref().unwrap_or_default().into(),
-        }
+        ObjectKey::of(self.kind(), self.metadata())
     }
 }
 
@@ -127,6 +122,28 @@ pub struct ObjectKey {
     pub namespace: Arc<str>,
     /// The name.
     pub name: Arc<str>,
+}
+
+impl ObjectKey {
+    /// The key of that kind, namespace (empty for cluster-scoped kinds) and name.
+    #[must_use]
+    pub fn new(kind: Kind, namespace: &str, name: &str) -> Self {
+        Self {
+            kind,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+
+    /// The key of an object of that kind with this metadata.
+    pub(crate) fn of(kind: Kind, metadata: &ObjectMeta) -> Self {
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        Self::new(
+            kind,
+            namespace,
+            metadata.name.as_deref().unwrap_or_default(),
+        )
+    }
 }
 
 impl fmt::Display for ObjectKey {

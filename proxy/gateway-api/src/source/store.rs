@@ -213,11 +213,7 @@ impl Store {
 }
 
 fn namespace_key(name: &str) -> ObjectKey {
-    ObjectKey {
-        kind: Kind::Namespace,
-        namespace: "".into(),
-        name: name.into(),
-    }
+    ObjectKey::new(Kind::Namespace, "", name)
 }
 
 fn implied_namespace(name: &str) -> Object {

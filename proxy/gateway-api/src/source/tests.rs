@@ -401,11 +401,7 @@ fn namespaces_are_implied_by_what_is_in_them() {
     let mut bench = Bench::new();
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: shop}\n";
     bench.write("a.yaml", map);
-    let key = ObjectKey {
-        kind: Kind::Namespace,
-        namespace: "".into(),
-        name: "shop".into(),
-    };
+    let key = ObjectKey::new(Kind::Namespace, "", "shop");
     let reading = bench.read();
     let implied = reading.changes.iter().find_map(|change| match change {
         Change::Apply(stored) if stored.key == key => Some(stored),

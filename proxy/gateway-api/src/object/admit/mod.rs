@@ -99,11 +99,9 @@ pub fn admit(mut value: Value) -> Verdict {
     };
     report.confidential = kind == Kind::Secret;
     let metadata = metadata::read(&mut root, kind, &mut report);
-    let key = metadata.as_ref().map(|metadata| ObjectKey {
-        kind,
-        namespace: metadata.namespace.as_deref().unwrap_or_default().into(),
-        name: metadata.name.as_deref().unwrap_or_default().into(),
-    });
+    let key = metadata
+        .as_ref()
+        .map(|metadata| ObjectKey::of(kind, metadata));
     // Status belongs to controllers: writing it through the object has no effect.
     root.remove("status");
     let object = build(kind, metadata.unwrap_or_default(), root, &mut report);
