@@ -100,10 +100,10 @@ impl Routing {
         config: &Config,
         names: Names,
         proxy: Arc<Proxy>,
-        changes: ChangeMetrics,
+        metrics: ChangeMetrics,
     ) -> anyhow::Result<Self> {
         let (sender, receiver) = mpsc::channel(READINGS);
-        let (mut control, watch) = match &config.input {
+        let (mut control, changes, watch) = match &config.input {
             Input::Quick { backend, bind, tls } => {
                 let tls = tls
                     .as_ref()
@@ -115,14 +115,14 @@ impl Routing {
                     tls,
                 };
                 let controller = quick.controller(names).context("the quick way")?;
-                (Control::new(controller, proxy, changes), None)
+                (Control::new(controller, proxy, metrics), Vec::new(), None)
             }
             Input::Manifests(paths) => {
                 let mut source = FileSource::open(paths.clone());
                 let reading = source.read_all();
                 let controller = Controller::new(controller_config(config), names);
-                let mut control = Control::new(controller, proxy, changes);
-                control.take_in(reading);
+                let control = Control::new(controller, proxy, metrics);
+                let changes = control.take_in(reading);
                 let sender = sender.clone();
                 let watch = source
                     .watch(move |reading| {
@@ -130,11 +130,11 @@ impl Routing {
                         sender.blocking_send(Message::Reading(reading)).ok();
                     })
                     .context("manifests cannot be watched")?;
-                (control, Some(watch))
+                (control, changes, Some(watch))
             }
         };
         let view = control.view.clone();
-        let applied = control.publish(None).await;
+        let applied = control.publish(changes, None).await;
         if let (Input::Quick { .. }, Some(Applied { ports, .. })) = (&config.input, &applied) {
             for (_, state) in ports {
                 if let PortState::Failed(why) = state {
@@ -178,35 +178,33 @@ impl Routing {
 async fn follow(mut control: Control, mut messages: mpsc::Receiver<Message>) {
     while let Some(Message::Reading(reading)) = messages.recv().await {
         let noticed = reading.noticed.map(Instant::from_std);
-        control.take_in(reading);
-        control.publish(noticed).await;
+        let changes = control.take_in(reading);
+        control.publish(changes, noticed).await;
     }
 }
 
 struct Control {
     proxy: Arc<Proxy>,
-    changes: ChangeMetrics,
+    metrics: ChangeMetrics,
     view: RoutingView,
     verdicts: Verdicts,
-    /// Changes that are not compiled yet.
-    pending: Vec<Change>,
     /// What the data plane does not serve of the last snapshot.
     refused: Vec<String>,
 }
 
 impl Control {
-    fn new(controller: Controller, proxy: Arc<Proxy>, changes: ChangeMetrics) -> Self {
+    fn new(controller: Controller, proxy: Arc<Proxy>, metrics: ChangeMetrics) -> Self {
         Self {
             proxy,
-            changes,
+            metrics,
             view: RoutingView::new(controller),
             verdicts: Verdicts::default(),
-            pending: Vec::new(),
             refused: Vec::new(),
         }
     }
 
-    fn take_in(&mut self, reading: Reading) {
+    /// Tells the mistakes of a reading, and gives its changes.
+    fn take_in(&self, reading: Reading) -> Vec<Change> {
         for mistake in &reading.mistakes {
             log(mistake);
         }
@@ -217,19 +215,18 @@ impl Control {
             .count();
         self.view
             .with(|seen| seen.figures.mistakes += errors as u64);
-        self.pending.extend(reading.changes);
+        reading.changes
     }
 
-    /// Compiles and, if anything changed, waits until every worker serves it. `noticed`: when the
-    /// change was seen, if it is one and not the start.
-    async fn publish(&mut self, noticed: Option<Instant>) -> Option<Applied> {
-        // The quick way has compiled already, to find its mistakes.
+    /// Takes changes in, compiles and, if anything is another than before, waits until every worker
+    /// serves it. `noticed`: when the change was seen, if it is one and not the start.
+    async fn publish(&mut self, changes: Vec<Change>, noticed: Option<Instant>) -> Option<Applied> {
         let first = self.view.figures().snapshots == 0;
-        let pending = std::mem::take(&mut self.pending);
         // In one section, so that nobody sees objects that were not judged yet.
         let snapshot = self.view.control(|controller| {
-            controller.apply(pending);
+            controller.apply(changes);
             let compiled = controller.compile();
+            // The quick way has compiled already, to find its mistakes.
             compiled.or_else(|| controller.snapshot().filter(|_| first).cloned())
         });
         let applied = match &snapshot {
@@ -237,7 +234,7 @@ impl Control {
             None => None,
         };
         if let (Some(noticed), Some(_)) = (noticed, &applied) {
-            self.changes.is_live(noticed.elapsed());
+            self.metrics.is_live(noticed.elapsed());
         }
         if let Some(applied) = &applied {
             let reports = applied.ports.iter().map(report).collect();
